@@ -1,0 +1,25 @@
+//! The nouns of customer service and the pure rules over them.
+//!
+//! Nothing here reads a clock, draws a random number or talks to anybody: `now` and chance come in as
+//! arguments, so every rule can be tested by stating its inputs.
+//! Used by every other library; imports none of ours.
+
+mod budget;
+mod conversation;
+mod id;
+mod message;
+mod millis;
+mod msgid;
+mod plain_text;
+mod planner;
+mod rules;
+
+pub use budget::{Budget, PARTS_PER_MESSAGE_MAX, WINDOW};
+pub use conversation::{ConversationKey, SessionState};
+pub use id::{AccountId, CorpId, CustomerId, InvalidId, MessageId};
+pub use message::{CancelReason, Handled, Origin, PartStatus, Purpose, UnknownWord};
+pub use millis::Millis;
+pub use msgid::{MSGID_LENGTH, PartName, msgid};
+pub use plain_text::plain_text;
+pub use planner::{TEXT_PART_BYTES_MAX, plan_text};
+pub use rules::{HandoverKeywords, InvalidRule, Rules};

@@ -1,0 +1,131 @@
+use thiserror::Error;
+
+/// Most rules one settings text may hold.
+const RULES_MAX: usize = 1000;
+
+/// Why a rules text cannot be used. Lines count from 1.
+#[derive(Debug, Error, PartialEq, Eq)]
+pub enum InvalidRule {
+    #[error("line {line} is not `word, word => answer`")]
+    Shape { line: usize },
+    #[error("line {line} has no word before `=>`")]
+    NoWord { line: usize },
+    #[error("line {line} has no answer after `=>`")]
+    NoAnswer { line: usize },
+    #[error("more than {RULES_MAX} rules")]
+    TooMany,
+}
+
+/// Fixed answers to words: `word, word => answer`, one rule a line, the first hit wins.
+#[derive(Clone, Debug, Default)]
+pub struct Rules(Vec<Rule>);
+
+#[derive(Clone, Debug)]
+struct Rule {
+    words: Words,
+    answer: String,
+}
+
+impl Rules {
+    /// Empty lines and lines that start with `#` are skipped; `\n` in an answer is a line break.
+    pub fn parse(text: &str) -> Result<Rules, InvalidRule> {
+        let mut rules = Vec::new();
+        for (index, line) in text.lines().enumerate() {
+            let line_number = index + 1;
+            let line = line.trim();
+            if line.is_empty() || line.starts_with('#') {
+                continue;
+            }
+            let (words, answer) = line
+                .split_once("=>")
+                .ok_or(InvalidRule::Shape { line: line_number })?;
+            let words = Words::parse(words);
+            if words.0.is_empty() {
+                return Err(InvalidRule::NoWord { line: line_number });
+            }
+            let answer = answer.trim().replace("\\n", "\n");
+            if answer.is_empty() {
+                return Err(InvalidRule::NoAnswer { line: line_number });
+            }
+            rules.push(Rule { words, answer });
+        }
+        if RULES_MAX < rules.len() {
+            return Err(InvalidRule::TooMany);
+        }
+        Ok(Rules(rules))
+    }
+
+    /// The answer of the first rule with a word that stands in `text`, case folded.
+    pub fn answer(&self, text: &str) -> Option<&str> {
+        let folded = fold(text);
+        self.0
+            .iter()
+            .find(|rule| rule.words.hit(&folded))
+            .map(|rule| rule.answer.as_str())
+    }
+}
+
+/// Words with which a customer asks for a person: a comma list.
+#[derive(Clone, Debug, Default)]
+pub struct HandoverKeywords(Words);
+
+impl HandoverKeywords {
+    pub fn parse(text: &str) -> HandoverKeywords {
+        HandoverKeywords(Words::parse(text))
+    }
+
+    pub fn hit(&self, text: &str) -> bool {
+        self.0.hit(&fold(text))
+    }
+}
+
+/// A comma list, ASCII or Chinese commas, folded once.
+#[derive(Clone, Debug, Default)]
+struct Words(Vec<String>);
+
+impl Words {
+    fn parse(text: &str) -> Words {
+        Words(
+            text.split([',', '，'])
+                .map(|word| fold(word.trim()))
+                .filter(|word| !word.is_empty())
+                .collect(),
+        )
+    }
+
+    fn hit(&self, folded: &str) -> bool {
+        self.0.iter().any(|word| folded.contains(word.as_str()))
+    }
+}
+
+fn fold(text: &str) -> String {
+    text.to_lowercase()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_first_hit_wins_and_case_is_folded() {
+        let rules =
+            Rules::parse("# hours\nhours，营业 => 9:00-18:00\nHOURS, refund => later\\nperhaps").unwrap();
+        assert_eq!(rules.answer("What are your Hours?"), Some("9:00-18:00"));
+        assert_eq!(rules.answer("REFUND please"), Some("later\nperhaps"));
+        assert_eq!(rules.answer("你好"), None);
+    }
+
+    #[test]
+    fn an_unreadable_rule_is_named_by_its_line() {
+        let check = |text: &str, expected: InvalidRule| assert_eq!(Rules::parse(text).unwrap_err(), expected);
+        check("\nno arrow", InvalidRule::Shape { line: 2 });
+        check(" , => x", InvalidRule::NoWord { line: 1 });
+        check("a =>", InvalidRule::NoAnswer { line: 1 });
+    }
+
+    #[test]
+    fn no_keywords_never_hit() {
+        assert!(!HandoverKeywords::parse("").hit("anything"));
+        assert!(HandoverKeywords::parse("人工，Human").hit("I want a HUMAN now"));
+    }
+}
