@@ -1,0 +1,14 @@
+#![expect(clippy::unwrap_used, reason = "tests")]
+
+mod calls;
+mod crypto;
+mod envelope;
+mod event;
+mod failures;
+mod media;
+mod message;
+mod properties;
+mod query;
+mod settings;
+mod stub;
+mod tokens;
