@@ -1,0 +1,180 @@
+//! Health of the parts of a process: probed in the background, so that no answer waits for a service.
+
+use std::collections::BTreeMap;
+use std::panic::AssertUnwindSafe;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use futures::FutureExt as _;
+use futures::future::join_all;
+use tokio::time::{MissedTickBehavior, interval, timeout};
+use tokio_util::sync::CancellationToken;
+use tracing::{info, warn};
+
+mod component;
+
+pub use component::{Component, ComponentHealth, Probe, Snapshot, Status};
+
+/// Time between two rounds of probes.
+pub const PROBE_INTERVAL: Duration = Duration::from_secs(5);
+/// Longest time for one probe.
+pub const PROBE_TIMEOUT: Duration = Duration::from_secs(2);
+/// A result older than this says nothing any more: the prober itself hangs.
+pub const RESULT_AGE_MAX: Duration = Duration::from_secs(15);
+
+type ReadyRule = Box<dyn Fn(&Snapshot) -> Vec<String> + Send + Sync>;
+
+/// Keeps the results; one for each process.
+pub struct Health {
+    components: Vec<Component>,
+    ready_rule: ReadyRule,
+    results: Mutex<Results>,
+    draining: AtomicBool,
+}
+
+struct Results {
+    components: BTreeMap<&'static str, ComponentHealth>,
+    probed_at: Option<Instant>,
+}
+
+impl Health {
+    /// Ready while every required part is usable.
+    pub fn new(components: Vec<Component>) -> Arc<Health> {
+        Health::with_ready_rule(components, Snapshot::required_missing)
+    }
+
+    /// Ready while `ready_rule` gives no reason against it.
+    pub fn with_ready_rule(
+        components: Vec<Component>,
+        ready_rule: impl Fn(&Snapshot) -> Vec<String> + Send + Sync + 'static,
+    ) -> Arc<Health> {
+        let results = Results {
+            components: BTreeMap::new(),
+            probed_at: None,
+        };
+        Arc::new(Health {
+            components,
+            ready_rule: Box::new(ready_rule),
+            results: Mutex::new(results),
+            draining: AtomicBool::new(false),
+        })
+    }
+
+    /// Probes at once and then every 5 s, until `stop`; also the upkeep of the metrics. Belongs into the `JoinSet`.
+    pub async fn run(self: Arc<Health>, stop: CancellationToken) -> anyhow::Result<()> {
+        let mut ticks = interval(PROBE_INTERVAL);
+        ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        loop {
+            tokio::select! {
+                biased;
+                () = stop.cancelled() => return Ok(()),
+                _ = ticks.tick() => (),
+            }
+            tokio::select! {
+                biased;
+                () = stop.cancelled() => return Ok(()),
+                () = self.probe() => crate::metrics::upkeep(),
+            }
+        }
+    }
+
+    /// One round: all parts at the same time, each with its limit.
+    pub async fn probe(&self) {
+        let found = join_all(self.components.iter().map(probe_one)).await;
+        let fresh: BTreeMap<_, _> = self
+            .components
+            .iter()
+            .map(|component| component.name)
+            .zip(found)
+            .collect();
+        let mut results = self.results.lock().unwrap_or_else(PoisonError::into_inner);
+        for (name, now) in &fresh {
+            report_change(name, results.components.get(name), now);
+        }
+        *results = Results {
+            components: fresh,
+            probed_at: Some(Instant::now()),
+        };
+    }
+
+    /// From now on the process is not ready; for the time between the stop and the end.
+    pub fn drain(&self) {
+        self.draining.store(true, Ordering::Relaxed);
+    }
+
+    /// The last results, without waiting for anything.
+    pub fn snapshot(&self) -> Snapshot {
+        self.snapshot_at(Instant::now())
+    }
+
+    fn snapshot_at(&self, now: Instant) -> Snapshot {
+        let results = self.results.lock().unwrap_or_else(PoisonError::into_inner);
+        let age = results.probed_at.map(|at| now.saturating_duration_since(at));
+        let stale = match age {
+            None => Some("not probed yet".to_owned()),
+            Some(age) if age > RESULT_AGE_MAX => Some(format!("no probe for {} s", age.as_secs())),
+            Some(_) => None,
+        };
+        let components = match stale {
+            None => results.components.clone(),
+            Some(detail) => {
+                let unknown = |component: &Component| (component.name, ComponentHealth::unhealthy(&detail));
+                self.components.iter().map(unknown).collect()
+            }
+        };
+        let required = self.components.iter().filter(|component| component.required);
+        Snapshot {
+            components,
+            required: required.map(|component| component.name).collect(),
+        }
+    }
+
+    /// The reasons why no more work should come here; empty = ready.
+    pub fn not_ready(&self) -> Vec<String> {
+        if self.draining.load(Ordering::Relaxed) {
+            return vec!["the process is stopping".to_owned()];
+        }
+        (self.ready_rule)(&self.snapshot())
+    }
+}
+
+async fn probe_one(component: &Component) -> ComponentHealth {
+    let started = Instant::now();
+    let probed = AssertUnwindSafe(async { (component.probe)().await }).catch_unwind();
+    let mut found = match timeout(PROBE_TIMEOUT, probed).await {
+        Ok(Ok(found)) => found,
+        Ok(Err(_)) => ComponentHealth::unhealthy("the probe panicked"),
+        Err(_) => ComponentHealth::unhealthy(format!("no answer within {} s", PROBE_TIMEOUT.as_secs())),
+    };
+    let elapsed_ms = started.elapsed().as_micros() as f64 / 1000.0;
+    found.latency_ms.get_or_insert(elapsed_ms);
+    found
+}
+
+/// Said once for each change, not for each round.
+fn report_change(name: &str, before: Option<&ComponentHealth>, now: &ComponentHealth) {
+    let before = before.map_or(Status::Healthy, |component| component.status);
+    match (before == now.status, now.status) {
+        (true, _) => (),
+        (false, Status::Healthy) => info!(component = name, "{name} is healthy again"),
+        (false, status) => warn!(component = name, ?status, "{name} is not healthy: {}", now.detail),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn an_old_result_counts_as_unhealthy() {
+        let probe = || std::future::ready(ComponentHealth::healthy("connected"));
+        let health = Health::new(vec![Component::required("queue", probe)]);
+        health.probe().await;
+        let now = Instant::now();
+        assert_eq!(health.snapshot_at(now).status(), Status::Healthy);
+        let later = health.snapshot_at(now + Duration::from_secs(20));
+        assert_eq!(later.status(), Status::Unhealthy);
+        assert!(later.components()["queue"].detail.starts_with("no probe for "));
+    }
+}

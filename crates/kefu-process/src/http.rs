@@ -1,0 +1,104 @@
+//! The HTTP server settings that every process shares, and listening with an error that names the setting.
+
+use std::io;
+use std::net::{SocketAddr, TcpListener};
+use std::time::Duration;
+
+use actix_web::dev::Server;
+use actix_web::middleware::from_fn;
+use actix_web::web::ServiceConfig;
+use actix_web::{App, HttpServer};
+use tokio::net::TcpSocket;
+use tokio_util::sync::CancellationToken;
+
+use crate::metrics;
+use crate::settings::SettingsError;
+
+/// Connections that wait to be accepted.
+const BACKLOG: u32 = 1024;
+/// A client that does not close its side is cut off after this.
+const DISCONNECT_TIMEOUT: Duration = Duration::from_secs(1);
+/// An idle connection is kept for this long; proxies reuse theirs.
+const KEEP_ALIVE: Duration = Duration::from_secs(30);
+
+/// What a server is allowed.
+#[derive(Clone, Copy, Debug)]
+pub struct HttpLimits {
+    /// Longest time for the headers to arrive; then 408.
+    pub header_timeout: Duration,
+    /// Open connections, for each server thread.
+    pub connections_max: usize,
+    /// Longest time for running requests to end at a stop; whole seconds, at least 1.
+    pub shutdown_timeout: Duration,
+    /// Server threads; `None` = one for each core.
+    pub threads: Option<usize>,
+}
+
+/// For ports that carry health, metrics and little else: one thread.
+impl Default for HttpLimits {
+    fn default() -> HttpLimits {
+        HttpLimits {
+            header_timeout: Duration::from_secs(3),
+            connections_max: 256,
+            shutdown_timeout: Duration::from_secs(5),
+            threads: Some(1),
+        }
+    }
+}
+
+/// Listens on `address`, which came from the setting `key`. Must be called inside the runtime.
+pub fn bind(address: SocketAddr, key: &str) -> Result<TcpListener, SettingsError> {
+    let refuse = |error: io::Error| {
+        let problem = match error.kind() {
+            io::ErrorKind::AddrInUse => format!("{address} is already in use"),
+            io::ErrorKind::AddrNotAvailable => format!("{address} is not an address of this machine"),
+            io::ErrorKind::PermissionDenied => format!("this user may not listen on {address}"),
+            _ => format!("cannot listen on {address}: {error}"),
+        };
+        SettingsError::new(key, problem)
+    };
+    listen(address).map_err(refuse)
+}
+
+fn listen(address: SocketAddr) -> io::Result<TcpListener> {
+    let socket = if address.is_ipv4() {
+        TcpSocket::new_v4()?
+    } else {
+        TcpSocket::new_v6()?
+    };
+    // A restart must not wait for connections of its predecessor to time out.
+    socket.set_reuseaddr(true)?;
+    socket.bind(address)?;
+    socket.listen(BACKLOG)?.into_std()
+}
+
+/// Starts serving; the future ends when `stop` is cancelled and the running requests have ended.
+///
+/// `configure` is called once for each thread, and sets routes and their data. Every request is counted and timed.
+pub fn serve(
+    listener: TcpListener,
+    limits: HttpLimits,
+    stop: CancellationToken,
+    configure: impl Fn(&mut ServiceConfig) + Clone + Send + 'static,
+) -> io::Result<Server> {
+    metrics::prometheus();
+    let server = HttpServer::new(move || {
+        App::new()
+            .wrap(from_fn(metrics::observe))
+            .configure(|config| configure(config))
+    });
+    let server = match limits.threads {
+        Some(threads) => server.workers(threads.max(1)),
+        None => server,
+    };
+    let server = server
+        .keep_alive(KEEP_ALIVE)
+        .client_request_timeout(limits.header_timeout)
+        .client_disconnect_timeout(DISCONNECT_TIMEOUT)
+        .h1_allow_half_closed(false)
+        .max_connections(limits.connections_max)
+        .shutdown_timeout(limits.shutdown_timeout.as_secs().max(1))
+        .shutdown_signal(stop.cancelled_owned())
+        .listen(listener)?;
+    Ok(server.run())
+}

@@ -1,0 +1,93 @@
+//! The routes that every process answers for those who run it.
+
+use std::sync::Arc;
+
+use actix_web::http::StatusCode;
+use actix_web::web::{self, ServiceConfig};
+use actix_web::{HttpResponse, Resource};
+use serde_json::json;
+
+use crate::clock;
+use crate::health::{Health, Status};
+use crate::metrics;
+
+/// What the routes need.
+pub struct Ops {
+    role: String,
+    health: Arc<Health>,
+}
+
+impl Ops {
+    /// `role` is what `GET /` says, such as `worker`.
+    pub fn new(role: impl Into<String>, health: Arc<Health>) -> Ops {
+        Ops {
+            role: role.into(),
+            health,
+        }
+    }
+}
+
+/// All of them: `/`, `/health`, `/health/live`, `/health/ready`, `/metrics`.
+pub fn configure(config: &mut ServiceConfig, ops: web::Data<Ops>) {
+    liveness_only(config, ops);
+    config
+        .service(get("/health", health))
+        .service(get("/metrics", render_metrics));
+}
+
+/// Without `/health` and `/metrics`, for a public port next to a private one.
+pub fn liveness_only(config: &mut ServiceConfig, ops: web::Data<Ops>) {
+    config
+        .app_data(ops)
+        .service(get("/", index))
+        .service(get("/health/live", live))
+        .service(get("/health/ready", ready));
+}
+
+/// GET and HEAD; any other method is 405.
+fn get<F, A>(path: &str, handler: F) -> Resource
+where
+    F: actix_web::Handler<A, Output = HttpResponse> + Copy,
+    A: actix_web::FromRequest + 'static,
+{
+    web::resource(path)
+        .route(web::get().to(handler))
+        .route(web::head().to(handler))
+}
+
+async fn index(ops: web::Data<Ops>) -> HttpResponse {
+    let version = env!("CARGO_PKG_VERSION");
+    HttpResponse::Ok().json(json!({ "name": "kefu", "version": version, "role": ops.role }))
+}
+
+async fn live() -> HttpResponse {
+    HttpResponse::Ok().json(json!({ "status": "live" }))
+}
+
+async fn ready(ops: web::Data<Ops>) -> HttpResponse {
+    let reasons = ops.health.not_ready();
+    let (status, word) = match reasons.is_empty() {
+        true => (StatusCode::OK, "ready"),
+        false => (StatusCode::SERVICE_UNAVAILABLE, "not ready"),
+    };
+    HttpResponse::build(status).json(json!({ "status": word, "reasons": reasons }))
+}
+
+async fn health(ops: web::Data<Ops>) -> HttpResponse {
+    let snapshot = ops.health.snapshot();
+    let status = match snapshot.status() {
+        Status::Unhealthy => StatusCode::SERVICE_UNAVAILABLE,
+        Status::Healthy | Status::Degraded => StatusCode::OK,
+    };
+    HttpResponse::build(status).json(json!({
+        "status": snapshot.status(),
+        "timestamp": clock::rfc3339(clock::now_ms()),
+        "components": snapshot.components(),
+    }))
+}
+
+async fn render_metrics() -> HttpResponse {
+    HttpResponse::Ok()
+        .content_type("text/plain; version=0.0.4; charset=utf-8")
+        .body(metrics::render())
+}

@@ -1,0 +1,112 @@
+//! The tree that the layers are merged in. Nothing here prints a value.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+
+use super::SettingsError;
+
+pub(super) type Table = BTreeMap<String, Node>;
+
+#[derive(Clone)]
+pub(super) enum Node {
+    Text(String),
+    Integer(i64),
+    Float(f64),
+    Boolean(bool),
+    /// The value stands in this file, which is read only when somebody asks for the key.
+    File(PathBuf),
+    List(Vec<Node>),
+    Table(Table),
+}
+
+impl Node {
+    pub(super) fn from_toml(value: toml::Value) -> Node {
+        match value {
+            toml::Value::String(text) => Node::Text(text),
+            toml::Value::Integer(number) => Node::Integer(number),
+            toml::Value::Float(number) => Node::Float(number),
+            toml::Value::Boolean(flag) => Node::Boolean(flag),
+            toml::Value::Datetime(time) => Node::Text(time.to_string()),
+            toml::Value::Array(values) => Node::List(values.into_iter().map(Node::from_toml).collect()),
+            toml::Value::Table(table) => Node::Table(table_from_toml(table)),
+        }
+    }
+}
+
+pub(super) fn table_from_toml(table: toml::Table) -> Table {
+    table
+        .into_iter()
+        .map(|(name, value)| (name, Node::from_toml(value)))
+        .collect()
+}
+
+/// Lays `over` on top of `base`: tables are merged, everything else is replaced.
+pub(super) fn merge(base: &mut Table, over: Table) {
+    for (name, node) in over {
+        match (base.get_mut(&name), node) {
+            (Some(Node::Table(below)), Node::Table(above)) => merge(below, above),
+            (_, node) => {
+                base.insert(name, node);
+            }
+        }
+    }
+}
+
+/// Sets the value at a path of names, making tables on the way and replacing what is no table.
+pub(super) fn insert(table: &mut Table, path: &[&str], node: Node) {
+    match path {
+        [] => (),
+        [name] => {
+            table.insert((*name).to_owned(), node);
+        }
+        [name, rest @ ..] => {
+            let below = table
+                .entry((*name).to_owned())
+                .or_insert_with(|| Node::Table(Table::new()));
+            if !matches!(below, Node::Table(_)) {
+                *below = Node::Table(Table::new());
+            }
+            if let Node::Table(below) = below {
+                insert(below, rest, node);
+            }
+        }
+    }
+}
+
+/// Turns every `<key>_file = "path"` of one layer into `<key>` with the promise to read that file.
+pub(super) fn promise_files(table: &mut Table, prefix: &str) -> Result<(), SettingsError> {
+    let names: Vec<String> = table
+        .keys()
+        .filter(|name| name.ends_with("_file"))
+        .cloned()
+        .collect();
+    for name in names {
+        let key = join(prefix, &name);
+        let target = name.trim_end_matches("_file").to_owned();
+        if table.contains_key(&target) {
+            let other = join(prefix, &target);
+            return Err(SettingsError::new(
+                key,
+                format!("`{other}` is set as well; set only one of them"),
+            ));
+        }
+        match table.remove(&name) {
+            Some(Node::Text(path)) if !path.is_empty() => table.insert(target, Node::File(path.into())),
+            _ => return Err(SettingsError::new(key, "must be the path of a file")),
+        };
+    }
+    for (name, node) in table {
+        if let Node::Table(below) = node {
+            promise_files(below, &join(prefix, name))?;
+        }
+    }
+    Ok(())
+}
+
+pub(super) fn join(prefix: &str, name: &str) -> String {
+    if prefix.is_empty() {
+        name.to_owned()
+    } else {
+        format!("{prefix}.{name}")
+    }
+}

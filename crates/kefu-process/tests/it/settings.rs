@@ -1,0 +1,361 @@
+//! What the settings accept, what they refuse, and what they say.
+
+use std::collections::BTreeMap;
+use std::io::Write as _;
+use std::net::SocketAddr;
+use std::path::Path;
+use std::time::Duration;
+
+use kefu_process::settings::{REFERENCE, SECTIONS};
+use kefu_process::{LogFormat, LogSettings, Settings, SettingsError};
+use secrecy::{ExposeSecret as _, SecretString};
+use serde::Deserialize;
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Queue {
+    url: SecretString,
+    prefix: String,
+    #[expect(dead_code, reason = "only its presence matters")]
+    spool: String,
+    #[serde(with = "humantime_serde")]
+    spool_after: Duration,
+    retry_steps: String,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct App {
+    corp_id: String,
+    token: Option<SecretString>,
+    agent_id: Option<String>,
+    secret: Option<SecretString>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Database {
+    url: SecretString,
+    pool: u16,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Worker {
+    listen: SocketAddr,
+    slots: Slots,
+    #[serde(with = "humantime_serde")]
+    drain: Duration,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Slots {
+    high: u16,
+    medium: u16,
+    low: u16,
+}
+
+fn from(file: &str, environment: &[(&str, &str)]) -> Result<Settings, SettingsError> {
+    let environment = environment
+        .iter()
+        .map(|(name, value)| ((*name).to_owned(), (*value).to_owned()));
+    Settings::from_sources(Some(file), environment)
+}
+
+#[track_caller]
+fn check_refused<T: std::fmt::Debug>(outcome: Result<T, SettingsError>, expected: &str) {
+    let error = outcome.unwrap_err();
+    assert_eq!(error.to_string(), expected);
+}
+
+#[test]
+fn the_reference_fills_every_section() {
+    let settings = Settings::reference_only().unwrap();
+    let queue: Queue = settings.section("queue").unwrap();
+    assert_eq!(queue.url.expose_secret(), "sqlite:kefu-data/queue.db");
+    assert_eq!(
+        (queue.prefix.as_str(), queue.retry_steps.as_str()),
+        ("kefu", "5s,30s,2m,10m,1h")
+    );
+    assert_eq!(queue.spool_after, Duration::from_millis(250));
+    let worker: Worker = settings.section("worker").unwrap();
+    assert_eq!(
+        (worker.slots.high, worker.slots.medium, worker.slots.low),
+        (16, 64, 8)
+    );
+    assert_eq!(worker.listen, "127.0.0.1:3002".parse().unwrap());
+    let log: LogSettings = settings.section("log").unwrap();
+    assert_eq!((log.format, log.level.as_str()), (LogFormat::Auto, "info"));
+    assert!(settings.entries::<App>("apps").unwrap().is_empty());
+    for section in SECTIONS.iter().filter(|section| **section != "apps") {
+        assert!(REFERENCE.contains(&format!("\n[{section}]\n")), "{section}");
+    }
+}
+
+#[test]
+fn the_example_app_in_the_reference_is_valid_when_its_marks_are_taken_away() {
+    let (_, from_apps) = REFERENCE.split_once("# [apps.default]").unwrap();
+    let (example, _) = from_apps.split_once("\n[ingress]").unwrap();
+    let (example, _) = example.split_once("# [apps.default.previous]").unwrap();
+    let is_key = |line: &&str| {
+        line.split_once(" = ")
+            .is_some_and(|(name, _)| !name.trim().contains(' '))
+    };
+    let keys: Vec<&str> = example
+        .lines()
+        .filter_map(|line| line.strip_prefix("# "))
+        .filter(is_key)
+        .collect();
+    assert_eq!(keys.len(), 7, "{keys:?}");
+    from(&format!("[apps.default]\n{}", keys.join("\n")), &[]).unwrap();
+}
+
+#[test]
+fn the_environment_wins_over_the_urls_which_win_over_the_file() {
+    let file = "[database]\nurl = \"sqlite:file.db\"\npool = 4\n[queue]\nprefix = \"file\"";
+    let url = |environment: &[(&str, &str)]| {
+        let database: Database = from(file, environment).unwrap().section("database").unwrap();
+        (database.url.expose_secret().to_owned(), database.pool)
+    };
+    assert_eq!(url(&[]), ("sqlite:file.db".to_owned(), 4));
+    assert_eq!(
+        url(&[("DATABASE_URL", "postgres://a")]),
+        ("postgres://a".to_owned(), 4)
+    );
+    assert_eq!(url(&[("DATABASE_URL", "")]).0, "sqlite:file.db");
+    let both = [
+        ("KEFU_DATABASE__URL", "postgres://b"),
+        ("DATABASE_URL", "postgres://a"),
+        ("KEFU_DATABASE__POOL", " 7 "),
+    ];
+    assert_eq!(url(&both), ("postgres://b".to_owned(), 7));
+    let over = from(file, &both)
+        .unwrap()
+        .with("database.pool", 9)
+        .with("database.url", "sqlite::memory:");
+    assert_eq!(over.section::<Database>("database").unwrap().pool, 9);
+}
+
+#[test]
+fn ids_of_digits_stay_text_and_keep_their_zeros() {
+    let environment = [
+        ("KEFU_APPS__DEFAULT__CORP_ID", "0012345"),
+        ("KEFU_APPS__DEFAULT__TOKEN", "1e5"),
+        ("KEFU_APPS__SHOP_2__CORP_ID", "true"),
+    ];
+    let settings = from("[apps.default]\nagent_id = 1000002", &environment).unwrap();
+    let apps: BTreeMap<String, App> = settings.entries("apps").unwrap();
+    let app = &apps["default"];
+    assert_eq!(
+        (app.corp_id.as_str(), app.agent_id.as_deref()),
+        ("0012345", Some("1000002"))
+    );
+    assert_eq!(app.token.as_ref().unwrap().expose_secret(), "1e5");
+    assert_eq!(apps["shop_2"].corp_id, "true");
+}
+
+#[test]
+fn variables_that_are_no_settings_are_ignored() {
+    let environment = [
+        ("KEFU_INGRESS_SERVICE_HOST", "10.0.0.1"),
+        ("KEFU_INGRESS_PORT_3001_TCP", "tcp://10.0.0.1:3001"),
+        ("KEFU_CONFIG", "x"),
+        ("PATH", "/bin"),
+        ("OTHER__THING", "x"),
+    ];
+    from("", &environment).unwrap();
+}
+
+#[test]
+fn unknown_keys_are_named_in_full() {
+    let known = "unknown key; known here are url, prefix, spool, spool_after, retry_steps";
+    let queue = |file: &str, environment: &[(&str, &str)]| from(file, environment)?.section::<Queue>("queue");
+    check_refused(
+        queue("[queue]\nprefx = \"a\"", &[]),
+        &format!("queue.prefx: {known}"),
+    );
+    check_refused(
+        queue("", &[("KEFU_QUEUE__PREFX", "a")]),
+        &format!("queue.prefx: {known}"),
+    );
+    let error = from("", &[("KEFU_QEUE__URL", "amqp://secret")]).unwrap_err();
+    assert!(
+        error
+            .to_string()
+            .starts_with("qeue.url: unknown key, set by KEFU_QEUE__URL; "),
+        "{error}"
+    );
+    let error = from("[qeue]\nurl = \"secret\"", &[]).unwrap_err();
+    assert!(
+        error
+            .to_string()
+            .starts_with("qeue: unknown section; known are apps, "),
+        "{error}"
+    );
+    let error = from("", &[("KEFU_WORKER__SLOTS__TOP", "4")])
+        .unwrap()
+        .section::<Worker>("worker")
+        .unwrap_err();
+    assert_eq!(
+        error.to_string(),
+        "worker.slots.top: unknown key; known here are high, medium, low"
+    );
+    let error = from("[apps.default]\nsecrt_file = \"/x\"", &[])
+        .unwrap()
+        .entries::<App>("apps")
+        .unwrap_err();
+    assert_eq!(error.key(), "apps.default.secrt");
+}
+
+#[test]
+fn missing_keys_say_how_to_set_them() {
+    check_refused(
+        from("[apps.shop]\ntoken = \"t\"", &[])
+            .unwrap()
+            .entries::<App>("apps"),
+        "apps.shop.corp_id: is missing; set it in the settings file or as KEFU_APPS__SHOP__CORP_ID",
+    );
+}
+
+#[test]
+fn wrong_values_say_what_was_expected() {
+    let worker = |key: &str, value: &str| {
+        Settings::reference_only()
+            .unwrap()
+            .with(key, value)
+            .section::<Worker>("worker")
+    };
+    let duration = "expected a duration with a unit, such as 10s or 800ms, found string \"10\"";
+    check_refused(worker("worker.drain", "10"), &format!("worker.drain: {duration}"));
+    check_refused(
+        worker("worker.listen", "here"),
+        "worker.listen: invalid socket address syntax",
+    );
+    let number = "worker.slots.high: expected a whole number (u16), found string \"many\"";
+    check_refused(worker("worker.slots.high", "many"), number);
+    let range = "worker.slots.low: expected a whole number (u16), found integer `70000`";
+    check_refused(worker("worker.slots.low", "70000"), range);
+    check_refused(
+        worker("worker.slots", "8"),
+        "worker.slots: expected a section with keys, found string \"8\"",
+    );
+    let settings = Settings::reference_only().unwrap().with("log.format", "xml");
+    check_refused(
+        settings.section::<LogSettings>("log"),
+        "log.format: expected one of text, json, auto, found \"xml\"",
+    );
+    assert_eq!(
+        worker("worker.drain", "1m 5s").unwrap().drain,
+        Duration::from_secs(65)
+    );
+}
+
+#[test]
+fn names_of_apps_are_checked() {
+    let error = from("[apps.\"My Shop\"]\ncorp_id = \"x\"", &[])
+        .unwrap()
+        .entries::<App>("apps")
+        .unwrap_err();
+    assert_eq!(error.key(), "apps.My Shop");
+    let error = from("[apps]\ndefault = \"x\"", &[])
+        .unwrap()
+        .entries::<App>("apps")
+        .unwrap_err();
+    assert_eq!(error.key(), "apps.default");
+}
+
+#[test]
+fn a_value_can_stand_in_a_file_of_its_own() {
+    let mut file = tempfile::NamedTempFile::new().unwrap();
+    file.write_all(b" s3cret \r\n").unwrap();
+    let path = file.path().to_str().unwrap();
+    let secret = |file: &str, environment: &[(&str, &str)]| -> Result<String, SettingsError> {
+        let apps = from(file, environment)?.entries::<App>("apps")?;
+        Ok(apps["default"]
+            .secret
+            .as_ref()
+            .unwrap()
+            .expose_secret()
+            .to_owned())
+    };
+    let in_file = format!("[apps.default]\ncorp_id = \"c\"\nsecret_file = '{path}'");
+    assert_eq!(secret(&in_file, &[]), Ok(" s3cret ".to_owned()));
+    let plain = "[apps.default]\ncorp_id = \"c\"\nsecret = \"plain\"";
+    assert_eq!(
+        secret(plain, &[("KEFU_APPS__DEFAULT__SECRET_FILE", path)]),
+        Ok(" s3cret ".to_owned())
+    );
+    assert_eq!(
+        secret(&in_file, &[("KEFU_APPS__DEFAULT__SECRET", "other")]),
+        Ok("other".to_owned())
+    );
+}
+
+#[test]
+fn files_that_cannot_be_read_are_refused_only_where_they_are_used() {
+    let environment = [("KEFU_APPS__DEFAULT__SECRET_FILE", "/nowhere/secret")];
+    let settings = from("[apps.default]\ncorp_id = \"c\"", &environment).unwrap();
+    settings.section::<Queue>("queue").unwrap();
+    check_refused(
+        settings.entries::<App>("apps"),
+        "apps.default.secret_file: cannot read /nowhere/secret: No such file or directory (os error 2)",
+    );
+    check_refused(
+        from("[apps.default]\nsecret = \"a\"\nsecret_file = \"b\"", &[]),
+        "apps.default.secret_file: `apps.default.secret` is set as well; set only one of them",
+    );
+    check_refused(
+        from("[queue]\nurl_file = 3", &[]),
+        "queue.url_file: must be the path of a file",
+    );
+}
+
+#[test]
+fn secrets_are_never_printed() {
+    let mut file = tempfile::NamedTempFile::new().unwrap();
+    file.write_all(b"hunter2").unwrap();
+    let path = file.path().to_str().unwrap();
+    let text = "[apps.default]\ncorp_id = \"c\"\ntoken = \"hunter2\"";
+    let environment = [
+        ("KEFU_QUEUE__URL", "amqp://u:hunter2@h"),
+        ("KEFU_DATABASE__POOL_FILE", path),
+    ];
+    let settings = from(text, &environment).unwrap();
+    let apps: BTreeMap<String, App> = settings.entries("apps").unwrap();
+    let queue: Queue = settings.section("queue").unwrap();
+    let error = settings.section::<Database>("database").unwrap_err();
+    assert_eq!(error.key(), "database.pool");
+    let broken_line = from("[apps.default]\ntoken = \"hunter2", &[]).unwrap_err();
+    assert!(
+        broken_line.to_string().starts_with("kefu.toml: line 2: "),
+        "{broken_line}"
+    );
+    let repeated = from("[apps.default]\ntoken = \"hunter2\"\ntoken = \"hunter2\"", &[]).unwrap_err();
+    let wrong_kind = from("[apps.default]\ncorp_id = 'c'\ntoken = ['hunter2']", &[]).unwrap();
+    let wrong_kind = wrong_kind.entries::<App>("apps").unwrap_err();
+    for printed in [
+        format!("{settings:?}"),
+        format!("{apps:?} {queue:?}"),
+        format!("{error} {broken_line} {repeated} {wrong_kind}"),
+        format!("{error:?} {broken_line:?} {repeated:?} {wrong_kind:?}"),
+    ] {
+        assert!(!printed.contains("hunter2"), "{printed}");
+    }
+}
+
+#[test]
+fn a_named_file_must_exist() {
+    let error = Settings::load(Some(Path::new("/nowhere/kefu.toml"))).unwrap_err();
+    assert!(
+        error
+            .to_string()
+            .starts_with("/nowhere/kefu.toml: cannot read the settings file: "),
+        "{error}"
+    );
+    let mut file = tempfile::NamedTempFile::new().unwrap();
+    file.write_all(b"[queue]\nretry_steps = \"1s\"").unwrap();
+    let settings = Settings::load(Some(file.path())).unwrap();
+    assert_eq!(settings.file(), Some(file.path()));
+    assert_eq!(settings.section::<Queue>("queue").unwrap().retry_steps, "1s");
+}
