@@ -1,0 +1,167 @@
+//! Redis goes away and comes back in the middle of the work.
+
+use std::time::Duration;
+
+use kefu_domain::Millis;
+use kefu_state::{Claim, State};
+use metrics_exporter_prometheus::PrometheusBuilder;
+use secrecy::ExposeSecret;
+use tokio::time::Instant;
+
+use crate::forwarder::{Forwarder, Line};
+use crate::support::{Log, eventually, prefix, settings};
+
+const MINUTE: Duration = Duration::from_secs(60);
+const NOW: Millis = Millis(1_800_000_000_000);
+/// Half a second for the answer, a second in all, and some air for a busy machine.
+const FIRST_MAX: Duration = Duration::from_millis(1600);
+const LATER_MAX: Duration = Duration::from_millis(50);
+
+async fn open(forwarder: &Forwarder) -> State {
+    State::open_with_prefix(&settings(&forwarder.url()), &prefix().await)
+        .await
+        .unwrap()
+}
+
+/// Every operation once, as one that must not fail.
+async fn work(state: &State, hash: &str) {
+    assert_eq!(state.claim("default", hash, "job-a:1", MINUTE).await, Claim::Won);
+    assert_eq!(state.claim("default", hash, "job-b:1", MINUTE).await, Claim::Held);
+    state.complete("default", hash, "job-a:1").await;
+    assert_eq!(state.claim("default", hash, "job-b:1", MINUTE).await, Claim::Done);
+    state.release("default", hash, "job-a:1").await;
+    state.put_token("default", &hash.into(), MINUTE).await;
+    assert_eq!(state.token("default").await.unwrap().0.expose_secret(), hash);
+    state.drop_token_if("default", "another").await;
+    state.mirror_cursor("default", "wkA", "cursor").await;
+    state.pause("default", hash, NOW + MINUTE, NOW).await;
+    assert_eq!(state.paused_until("default", hash, NOW).await, Some(NOW + MINUTE));
+}
+
+async fn back(state: &State) {
+    eventually("the return", async || state.ping().await.is_ok()).await;
+    assert!(!state.health().degraded);
+}
+
+async fn goes_on_and_returns(line: Line) {
+    let forwarder = Forwarder::start(Line::Open).await;
+    let state = open(&forwarder).await;
+    let (log, _guard) = Log::capture();
+    work(&state, "before").await;
+    assert!(!state.health().degraded);
+
+    forwarder.set(line);
+    let started = Instant::now();
+    assert_eq!(
+        state.claim("default", "first", "job-a:1", MINUTE).await,
+        Claim::Won
+    );
+    assert!(started.elapsed() < FIRST_MAX, "{:?}", started.elapsed());
+    let started = Instant::now();
+    work(&state, "away").await;
+    assert!(started.elapsed() < LATER_MAX, "{:?}", started.elapsed());
+    let health = state.health();
+    assert!(
+        health.degraded && health.detail.contains("away for"),
+        "{health:?}"
+    );
+    assert_eq!((log.count("WARN"), log.count("INFO")), (1, 0), "{}", log.text());
+
+    forwarder.set(Line::Open);
+    back(&state).await;
+    assert_eq!((log.count("WARN"), log.count("INFO")), (1, 1), "{}", log.text());
+    // What was learnt meanwhile is still known.
+    assert_eq!(
+        state.claim("default", "away", "job-b:1", MINUTE).await,
+        Claim::Done
+    );
+    assert_eq!(
+        state.claim("default", "first", "job-b:1", MINUTE).await,
+        Claim::Held
+    );
+    assert_eq!(
+        state.paused_until("default", "away", NOW).await,
+        Some(NOW + MINUTE)
+    );
+    work(&state, "after").await;
+    assert_eq!(
+        state.claim("default", "before", "job-b:1", MINUTE).await,
+        Claim::Done
+    );
+}
+
+#[tokio::test]
+async fn a_cut_redis_is_survived_and_it_returns_by_itself() {
+    goes_on_and_returns(Line::Cut).await;
+}
+
+#[tokio::test]
+async fn a_frozen_redis_is_survived_and_it_returns_by_itself() {
+    goes_on_and_returns(Line::Frozen).await;
+}
+
+#[tokio::test]
+async fn a_redis_that_is_silent_at_the_start_joins_later() {
+    let forwarder = Forwarder::start(Line::Frozen).await;
+    let started = Instant::now();
+    let state = open(&forwarder).await;
+    assert!(started.elapsed() < 2 * FIRST_MAX, "{:?}", started.elapsed());
+    assert!(state.health().degraded);
+    work(&state, "away").await;
+    forwarder.set(Line::Open);
+    back(&state).await;
+    work(&state, "after").await;
+}
+
+#[tokio::test]
+async fn many_operations_meet_a_frozen_redis_and_none_waits_long() {
+    let forwarder = Forwarder::start(Line::Open).await;
+    let state = open(&forwarder).await;
+    let claims = |state: &State, round: &'static str| {
+        let mut set = tokio::task::JoinSet::new();
+        for index in 0..200 {
+            let state = state.clone();
+            set.spawn(async move {
+                let started = Instant::now();
+                let hash = format!("{round}-{index}");
+                let claim = state.claim("default", &hash, "job-a:1", MINUTE).await;
+                (claim, started.elapsed())
+            });
+        }
+        set
+    };
+    for (claim, _) in claims(&state, "before").join_all().await {
+        assert_eq!(claim, Claim::Won);
+    }
+    assert!(!state.health().degraded);
+    forwarder.set(Line::Frozen);
+    for (claim, took) in claims(&state, "away").join_all().await {
+        assert_eq!(claim, Claim::Won);
+        assert!(took < FIRST_MAX, "{took:?}");
+    }
+    forwarder.set(Line::Open);
+    back(&state).await;
+}
+
+#[tokio::test]
+async fn operations_are_counted_by_engine_and_outcome() {
+    let recorder = PrometheusBuilder::new().build_recorder();
+    let handle = recorder.handle();
+    let _guard = metrics::set_default_local_recorder(&recorder);
+    let forwarder = Forwarder::start(Line::Open).await;
+    let state = open(&forwarder).await;
+    state.release("default", "hash", "job-a:1").await;
+    forwarder.set(Line::Cut);
+    state.release("default", "hash", "job-a:1").await;
+    state.release("default", "hash", "job-a:1").await;
+    let text = handle.render();
+    let total = "kefu_state_operations_total";
+    for line in [
+        format!("{total}{{engine=\"redis\",operation=\"release\",outcome=\"ok\"}} 1"),
+        format!("{total}{{engine=\"redis\",operation=\"release\",outcome=\"failed\"}} 1"),
+        format!("{total}{{engine=\"fallback\",operation=\"release\",outcome=\"ok\"}} 2"),
+        "kefu_state_degraded 1".to_owned(),
+    ] {
+        assert!(text.contains(&line), "{line} is missing in:\n{text}");
+    }
+}
