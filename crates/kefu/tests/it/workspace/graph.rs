@@ -1,0 +1,133 @@
+//! Who may import whom: our crates among themselves, and the outside packages that have one home.
+
+use super::check;
+use super::metadata::metadata;
+
+/// A crate of ours and the crates of ours it may import. A new edge is a decision, not a detail.
+const IMPORTS: &[(&str, &[&str])] = &[
+    ("kefu-domain", &[]),
+    ("kefu-wecom", &[]),
+    ("kefu-process", &[]),
+    ("kefu-queue", &["kefu-domain"]),
+    ("kefu-state", &["kefu-domain"]),
+    ("kefu-store", &["kefu-domain"]),
+    // Neither the database nor Redis: a callback is answered without them.
+    (
+        "kefu-ingress",
+        &["kefu-domain", "kefu-process", "kefu-queue", "kefu-wecom"],
+    ),
+    (
+        "kefu-worker",
+        &[
+            "kefu-domain",
+            "kefu-process",
+            "kefu-queue",
+            "kefu-state",
+            "kefu-store",
+            "kefu-wecom",
+        ],
+    ),
+    ("kefu-simulator", &["kefu-process", "kefu-wecom"]),
+    (
+        "kefu",
+        &[
+            "kefu-domain",
+            "kefu-ingress",
+            "kefu-process",
+            "kefu-queue",
+            "kefu-simulator",
+            "kefu-state",
+            "kefu-store",
+            "kefu-wecom",
+            "kefu-worker",
+        ],
+    ),
+];
+
+/// An outside package (`*` at the end: a family) and the only crates that may name it.
+const HOMES: &[(&str, &[&str])] = &[
+    (
+        "actix-*",
+        &["kefu-ingress", "kefu-process", "kefu-simulator", "kefu-worker"],
+    ),
+    ("aes", &["kefu-wecom"]),
+    ("cbc", &["kefu-wecom"]),
+    ("clap", &["kefu"]),
+    ("config", &["kefu-process"]),
+    ("deadpool*", &["kefu-state"]),
+    ("indicatif", &["kefu"]),
+    ("lapin", &["kefu-queue"]),
+    ("metrics-exporter-*", &["kefu-process"]),
+    ("moka", &["kefu-state"]),
+    ("opentelemetry*", &["kefu-process"]),
+    ("quick-xml", &["kefu-wecom"]),
+    ("redis", &["kefu-state"]),
+    // WeCom, the model, the simulator's callbacks, and the command's probes and benches.
+    (
+        "reqwest",
+        &["kefu", "kefu-simulator", "kefu-wecom", "kefu-worker"],
+    ),
+    // Business tables, and the embedded engine of the queue.
+    ("sqlx", &["kefu-queue", "kefu-store"]),
+    ("toml", &["kefu-process"]),
+    ("tracing-opentelemetry", &["kefu-process"]),
+    ("tracing-subscriber", &["kefu-process"]),
+];
+
+#[test]
+fn crates_import_only_what_the_table_allows() {
+    let mut broken = Vec::new();
+    for package in metadata().members() {
+        let Some((_, allowed)) = IMPORTS.iter().find(|(name, _)| *name == package.name) else {
+            broken.push(format!("{} is not in the table", package.name));
+            continue;
+        };
+        for dependency in package
+            .dependencies
+            .iter()
+            .filter(|dependency| dependency.is_shipped())
+        {
+            if dependency.path.is_some() && !allowed.contains(&dependency.name.as_str()) {
+                broken.push(format!("{} imports {}", package.name, dependency.name));
+            }
+        }
+    }
+    for (name, _) in IMPORTS {
+        if !metadata().members().any(|package| package.name == *name) {
+            broken.push(format!("{name} is in the table and not in the workspace"));
+        }
+    }
+    check("imports between our crates are a table", &broken);
+}
+
+#[test]
+fn outside_packages_are_named_only_in_their_homes() {
+    let mut broken = Vec::new();
+    for package in metadata().members() {
+        for dependency in package
+            .dependencies
+            .iter()
+            .filter(|dependency| dependency.is_shipped())
+        {
+            let home = HOMES
+                .iter()
+                .find(|(pattern, _)| matches(pattern, &dependency.name));
+            if let Some((_, homes)) = home
+                && !homes.contains(&package.name.as_str())
+            {
+                broken.push(format!(
+                    "{} names {}, the home of which is {homes:?}",
+                    package.name, dependency.name
+                ));
+            }
+        }
+    }
+    check("one outside system, one crate that names it", &broken);
+}
+
+fn matches(pattern: &str, name: &str) -> bool {
+    match pattern.strip_suffix('*') {
+        Some(start) => name.starts_with(start),
+        None => name == pattern,
+    }
+}
