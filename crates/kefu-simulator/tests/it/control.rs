@@ -1,0 +1,250 @@
+//! The simulator's own routes.
+
+use std::time::Duration;
+
+use kefu_simulator::{SimulatorSettings, start};
+use serde_json::{Value, json};
+use tokio_util::sync::CancellationToken;
+
+use crate::running::{ACCOUNT, Running};
+
+async fn error(answer: reqwest::Response, status: u16) -> String {
+    assert_eq!(answer.status(), status);
+    answer.json::<Value>().await.unwrap()["error"]
+        .as_str()
+        .unwrap()
+        .to_owned()
+}
+
+#[tokio::test]
+async fn a_person_can_write_see_the_answer_and_be_taken_over() {
+    let simulator = Running::start().await;
+    simulator
+        .control("customers/wm1", json!({ "name": "小明" }))
+        .await;
+    simulator.write("wm1", "hi").await;
+    simulator.send("wm1", "a", "hello").await;
+    let act = |act: Value| simulator.control("customers/wm1/servicer", act);
+    act(json!({ "servicer": "AgentLi", "act": "take" })).await;
+    act(json!({ "servicer": "AgentLi", "act": "reply", "text": "I am a person" })).await;
+    let url = format!(
+        "{}/simulator/customers/wm1?account={ACCOUNT}&after=0",
+        simulator.url
+    );
+    let chat: Value = simulator
+        .client
+        .get(&url)
+        .send()
+        .await
+        .unwrap()
+        .json()
+        .await
+        .unwrap();
+    assert_eq!(
+        (&chat["nickname"], &chat["state"], &chat["servicer"]),
+        (&json!("小明"), &json!(3), &json!("AgentLi"))
+    );
+    let lines = chat["lines"].as_array().unwrap();
+    let shown: Vec<(&str, &str)> = lines
+        .iter()
+        .map(|line| (line["speaker"].as_str().unwrap(), line["text"].as_str().unwrap()))
+        .collect();
+    assert_eq!(
+        shown,
+        [
+            ("customer", "hi"),
+            ("reply", "hello"),
+            ("system", "客服 AgentLi 已接入"),
+            ("servicer", "I am a person")
+        ]
+    );
+    assert_eq!(simulator.send("wm1", "b", "x").await["errcode"], 95_018);
+    act(json!({ "servicer": "AgentLi", "act": "end" })).await;
+    simulator.write("wm1", "again").await;
+    assert_eq!(simulator.send("wm1", "b", "x").await["errcode"], 0);
+}
+
+#[tokio::test]
+async fn other_kinds_of_messages_bring_their_own_files() {
+    let simulator = Running::start().await;
+    for kind in ["image", "voice", "video", "file"] {
+        let answer = simulator
+            .control("customers/wm1/messages", json!({ kind: {} }))
+            .await;
+        assert_eq!(answer.status(), 200, "{kind}");
+    }
+    let location =
+        json!({ "location": { "latitude": 23.1, "longitude": 113.3, "name": "here", "address": "" } });
+    simulator.control("customers/wm1/messages", location).await;
+    let page = simulator.call("kf/sync_msg", json!({})).await;
+    let messages = page["msg_list"].as_array().unwrap();
+    assert_eq!(messages.len(), 5);
+    let token = simulator.token().await;
+    let id = messages[0]["image"]["media_id"].as_str().unwrap();
+    let url = format!(
+        "{}/cgi-bin/media/get?access_token={token}&media_id={id}",
+        simulator.url
+    );
+    let file = simulator.client.get(url).send().await.unwrap();
+    assert_eq!(file.headers()["content-type"], "image/png");
+}
+
+#[tokio::test]
+async fn wrong_use_is_named() {
+    let simulator = Running::start().await;
+    let text = json!({ "text": "hi" });
+    let named = error(simulator.control("customers/a%20b/messages", text).await, 400).await;
+    assert!(named.contains("customer id"), "{named}");
+    let elsewhere = json!({ "text": "hi", "account": "wkNobody" });
+    assert!(
+        error(simulator.control("customers/wm1/messages", elsewhere).await, 400)
+            .await
+            .contains("wkNobody")
+    );
+    let named = error(simulator.control("customers/wm1/messages", json!({})).await, 400).await;
+    assert!(named.contains("exactly one"), "{named}");
+    let named = error(
+        simulator
+            .control("faults", json!({ "api": "kf/nothing", "kind": "drop" }))
+            .await,
+        400,
+    )
+    .await;
+    assert!(named.contains("kf/nothing"), "{named}");
+    let named = error(
+        simulator.control("clock", json!({ "advance": "soon" })).await,
+        400,
+    )
+    .await;
+    assert!(named.contains("body is wrong"), "{named}");
+    let named = error(
+        simulator
+            .control("callback-url", json!({ "url": "ftp://x" }))
+            .await,
+        400,
+    )
+    .await;
+    assert!(named.contains("http"), "{named}");
+    let url = format!("{}/simulator/customers/wmNobody", simulator.url);
+    error(simulator.client.get(url).send().await.unwrap(), 404).await;
+}
+
+#[tokio::test]
+async fn the_report_is_json_and_faults_can_be_listed_and_cleared() {
+    let simulator = Running::start().await;
+    simulator.write("wm1", "question #kf-t-1").await;
+    let get = async |path: &str| {
+        let url = format!("{}/simulator{path}", simulator.url);
+        simulator
+            .client
+            .get(url)
+            .send()
+            .await
+            .unwrap()
+            .json::<Value>()
+            .await
+            .unwrap()
+    };
+    let report = get("/report").await;
+    for key in [
+        "customers",
+        "messages",
+        "answered",
+        "lost",
+        "duplicated",
+        "callback_p99_ms",
+        "reply_p99_ms",
+    ] {
+        assert!(report.get(key).is_some(), "{key}");
+    }
+    assert_eq!(get("/unanswered").await["unanswered"], json!(["#kf-t-1"]));
+    assert_eq!(get("").await["accounts"][0], ACCOUNT);
+    let faults = json!([
+        { "api": "kf/send_msg", "kind": "error", "code": -1, "times": 3 },
+        { "api": "model", "kind": "delay", "delay": "2s", "probability": 0.5, "seed": 9 },
+    ]);
+    simulator.fault(faults).await;
+    assert_eq!(get("/faults").await["faults"].as_array().unwrap().len(), 2);
+    let url = format!("{}/simulator/faults", simulator.url);
+    simulator.client.delete(url).send().await.unwrap();
+    assert_eq!(get("/faults").await["faults"], json!([]));
+}
+
+#[tokio::test]
+async fn the_page_needs_nothing_from_elsewhere_and_health_is_answered() {
+    let simulator = Running::start().await;
+    let page = simulator.client.get(&simulator.url).send().await.unwrap();
+    assert!(
+        page.headers()["content-type"]
+            .to_str()
+            .unwrap()
+            .starts_with("text/html")
+    );
+    let html = page.text().await.unwrap();
+    assert!(html.contains("<!doctype html>"));
+    let live = simulator
+        .client
+        .get(format!("{}/health/live", simulator.url))
+        .send()
+        .await
+        .unwrap();
+    assert_eq!(live.status(), 200);
+    let ready = simulator
+        .client
+        .get(format!("{}/health/ready", simulator.url))
+        .send()
+        .await
+        .unwrap();
+    assert_eq!(ready.status(), 200);
+    for outside in ["http://", "https://", "//cdn", "@import"] {
+        assert!(!html.contains(outside), "the page names {outside}");
+    }
+}
+
+#[tokio::test]
+async fn impossible_settings_are_refused_by_name() {
+    let refused = async |change: fn(&mut SimulatorSettings)| {
+        let mut settings = SimulatorSettings::default();
+        change(&mut settings);
+        start(settings, CancellationToken::new())
+            .await
+            .err()
+            .unwrap()
+            .to_string()
+    };
+    assert!(
+        refused(|settings| settings.accounts.clear())
+            .await
+            .contains("accounts")
+    );
+    assert!(
+        refused(|settings| settings.page_size = 0)
+            .await
+            .contains("page_size")
+    );
+    assert!(
+        refused(|settings| settings.token_life = Duration::ZERO)
+            .await
+            .contains("token_life")
+    );
+    assert!(
+        refused(|settings| settings.callback_url = Some("nowhere".into()))
+            .await
+            .contains("nowhere")
+    );
+    let short = refused(|settings| settings.credentials.encoding_aes_key = "short".into()).await;
+    assert!(short.contains("encoding_aes_key"), "{short}");
+}
+
+#[tokio::test]
+async fn a_stop_ends_it_although_clients_keep_their_connections() {
+    let simulator = Running::start().await;
+    simulator.write("wm1", "hi").await;
+    let started = std::time::Instant::now();
+    simulator.end().await.unwrap();
+    assert!(
+        started.elapsed() < Duration::from_secs(5),
+        "{:?}",
+        started.elapsed()
+    );
+}

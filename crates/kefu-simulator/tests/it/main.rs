@@ -1,0 +1,14 @@
+#![expect(clippy::unwrap_used, reason = "tests")]
+
+mod bot;
+mod callbacks;
+mod control;
+mod counting;
+mod http;
+mod model;
+mod play;
+mod rules_events;
+mod rules_send;
+mod rules_sessions;
+mod rules_sync;
+mod running;
