@@ -1,0 +1,40 @@
+//! The database: accounts, conversations, messages, replies, app events and dead letters, with their leases.
+//!
+//! One use case is one [`Store`] method and one transaction, so no transaction leaves this crate and none is
+//! open across an HTTP call. The SQL is written once for both engines, PostgreSQL and SQLite.
+//! Every lease is judged by the database's clock and every write of a holder by its fence: a holder that lost
+//! its lease writes nothing. Used by the worker and the operator's command; the ingress cannot reach it.
+
+mod account;
+mod conversation;
+mod dead_letter;
+mod due;
+mod error;
+mod event;
+mod migrate;
+mod outbox;
+mod page;
+mod scratch;
+mod settings;
+mod sql;
+mod store;
+mod text;
+mod totals;
+mod turn;
+mod welcome;
+
+pub use account::{AccountLease, AccountRow, AcquireAccount, AcquiredAccount};
+pub use conversation::{AcquiredConversation, ConversationLease};
+pub use dead_letter::{DeadLetterRow, NewDeadLetter};
+pub use due::Due;
+pub use error::StoreError;
+pub use event::{EventRow, NewEvent};
+pub use migrate::Migrated;
+pub use outbox::{Owed, PartOutcome};
+pub use page::{EventEffect, Page, PageContent, PageMessage, PageOutcome};
+pub use scratch::Scratch;
+pub use settings::DatabaseSettings;
+pub use store::{Released, Store};
+pub use totals::Totals;
+pub use turn::{Decision, HistoryLine, NewPart, OwedMessage, Part, Speaker, Turn, TurnLimits};
+pub use welcome::{Welcome, WelcomeOutcome};

@@ -1,0 +1,180 @@
+use std::fs::{File, TryLockError};
+use std::time::{Duration, Instant};
+
+use sqlx::migrate::{Migrate, MigrateError, Migrator};
+use sqlx::{Connection, PgConnection, PgPool, SqlitePool};
+use tokio::time::timeout;
+
+use crate::sql::Engine;
+use crate::{Store, StoreError};
+
+static POSTGRES: Migrator = sqlx::migrate!("../../migrations/postgres");
+static SQLITE: Migrator = sqlx::migrate!("../../migrations/sqlite");
+
+/// Longest wait for another process's migration, and longest migration of our own.
+const MIGRATE_MAX: Duration = Duration::from_secs(120);
+
+/// How often the lock file is tried while another process migrates.
+const LOCK_POLL: Duration = Duration::from_millis(50);
+
+/// What a migration did.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Migrated {
+    /// Version before, 0 for an empty database.
+    pub from: i64,
+    pub to: i64,
+    /// Versions applied by this call, in order; empty when the schema was up to date.
+    pub applied: Vec<i64>,
+}
+
+impl Store {
+    /// Brings the schema to this program's version, under a lock: any number of processes may call it at once.
+    pub async fn migrate(&self) -> Result<Migrated, StoreError> {
+        let migrated = async {
+            match &self.engine {
+                Engine::Postgres(pool) => migrate_postgres(pool).await,
+                Engine::Sqlite(pool) => migrate_sqlite(pool).await,
+            }
+        };
+        timeout(MIGRATE_MAX, migrated)
+            .await
+            .unwrap_or_else(|_| Err(StoreError::timed_out(MIGRATE_MAX)))
+            .map_err(|error| self.explained(error))
+    }
+
+    /// Refuses a schema that is older or newer than this program.
+    pub async fn check_schema(&self) -> Result<(), StoreError> {
+        let found = match self
+            .fetch_optional::<(Option<i64>,)>("SELECT max(version) FROM _sqlx_migrations WHERE success", &[])
+            .await
+        {
+            Ok(row) => row.and_then(|(version,)| version).unwrap_or(0),
+            // No such table: never migrated.
+            Err(StoreError::Data(_)) => 0,
+            Err(error) => return Err(error),
+        };
+        let known = known(self.migrator());
+        if known < found {
+            return Err(StoreError::SchemaNewer { found, known });
+        }
+        if found < known {
+            return Err(StoreError::Refused(format!(
+                "{}: the schema has version {found}, this program needs {known}: run `kefu migrate`",
+                self.address
+            )));
+        }
+        Ok(())
+    }
+
+    fn migrator(&self) -> &'static Migrator {
+        match &self.engine {
+            Engine::Postgres(_) => &POSTGRES,
+            Engine::Sqlite(_) => &SQLITE,
+        }
+    }
+
+    fn explained(&self, error: StoreError) -> StoreError {
+        match error {
+            StoreError::Data(source) => StoreError::Refused(format!(
+                "{}: the schema cannot be migrated: {source}",
+                self.address
+            )),
+            other => other,
+        }
+    }
+}
+
+fn known(migrator: &Migrator) -> i64 {
+    migrator
+        .iter()
+        .map(|migration| migration.version)
+        .max()
+        .unwrap_or(0)
+}
+
+/// On a connection of its own: waiting for another process must not fall under the pool's time limits, and
+/// closing it gives the advisory lock back whatever happened.
+async fn migrate_postgres(pool: &PgPool) -> Result<Migrated, StoreError> {
+    let options = (*pool.connect_options())
+        .clone()
+        .options([("statement_timeout", "0"), ("lock_timeout", "0")]);
+    let mut connection = PgConnection::connect_with(&options).await?;
+    let migrated = run(&POSTGRES, &mut connection, true).await;
+    drop(connection.close().await);
+    migrated
+}
+
+/// A lock file beside the database: SQLite's own lock is per transaction, and the first one makes the tables.
+async fn migrate_sqlite(pool: &SqlitePool) -> Result<Migrated, StoreError> {
+    let mut path = pool.connect_options().get_filename().as_os_str().to_owned();
+    path.push(".migrate.lock");
+    let lock = tokio::task::spawn_blocking(move || lock_file(path.as_ref()))
+        .await
+        .map_err(|error| StoreError::Unavailable(error.into()))?
+        .map_err(|error| StoreError::Refused(format!("the migration lock cannot be taken: {error}")))?;
+    let mut connection = pool.acquire().await?;
+    let migrated = run(&SQLITE, &mut *connection, false).await;
+    drop(lock);
+    migrated
+}
+
+fn lock_file(path: &std::path::Path) -> std::io::Result<File> {
+    let file = File::options()
+        .create(true)
+        .truncate(false)
+        .write(true)
+        .open(path)?;
+    let asked = Instant::now();
+    loop {
+        match file.try_lock() {
+            Ok(()) => return Ok(file),
+            Err(TryLockError::WouldBlock) if asked.elapsed() < MIGRATE_MAX => std::thread::sleep(LOCK_POLL),
+            Err(error) => return Err(error.into()),
+        }
+    }
+}
+
+async fn run<C: Migrate>(
+    migrator: &Migrator,
+    connection: &mut C,
+    lock: bool,
+) -> Result<Migrated, StoreError> {
+    let table = &migrator.table_name;
+    if lock {
+        // Taken here as well (it counts), so that nobody migrates between our look and our run.
+        connection.lock().await.map_err(failed)?;
+    }
+    connection.ensure_migrations_table(table).await.map_err(failed)?;
+    let before: Vec<i64> = connection
+        .list_applied_migrations(table)
+        .await
+        .map_err(failed)?
+        .iter()
+        .map(|migration| migration.version)
+        .collect();
+    let (from, known) = (before.iter().copied().max().unwrap_or(0), known(migrator));
+    if known < from {
+        return Err(StoreError::SchemaNewer { found: from, known });
+    }
+    migrator
+        .run_direct(None, connection, false)
+        .await
+        .map_err(failed)?;
+    let applied = migrator
+        .iter()
+        .map(|migration| migration.version)
+        .filter(|version| !before.contains(version))
+        .collect();
+    Ok(Migrated {
+        from,
+        to: known,
+        applied,
+    })
+}
+
+fn failed(error: MigrateError) -> StoreError {
+    match error {
+        MigrateError::Execute(source) | MigrateError::ExecuteMigration(source, _) => source.into(),
+        other => StoreError::unreadable(other),
+    }
+}

@@ -1,0 +1,189 @@
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use secrecy::ExposeSecret;
+use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
+use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous};
+use sqlx::{ConnectOptions, Connection, SqlitePool};
+use tokio::time::timeout;
+
+use super::{ACQUIRE_MAX, METHOD_MAX};
+use crate::sql::Engine;
+use crate::{DatabaseSettings, Store, StoreError};
+
+/// Most connections the setting may ask for; a server's own limit is usually 100.
+const POOL_MAX: u32 = 1000;
+
+/// Prepared statements kept per connection; runs of several lengths make more than sqlx's default of 100.
+const STATEMENTS_MAX: usize = 256;
+
+/// PostgreSQL ends what takes longer, so that a lost client never holds a row for long.
+/// Every statement of ours is a look-up by key whose best plan does not depend on the values: planned once a
+/// connection, not at every call.
+const SESSION: [(&str, &str); 5] = [
+    ("statement_timeout", "5s"),
+    ("lock_timeout", "2s"),
+    ("idle_in_transaction_session_timeout", "15s"),
+    ("plan_cache_mode", "force_generic_plan"),
+    ("jit", "off"),
+];
+
+/// A connection that rested longer is asked whether it still lives before it is used.
+const IDLE_TRUSTED: Duration = Duration::from_secs(1);
+
+/// How long a SQLite statement waits for another process's write.
+const BUSY_MAX: Duration = Duration::from_secs(5);
+
+/// Tries to switch to WAL: while another process does the same, SQLite says busy at once.
+const OPEN_TRIES: u32 = 20;
+
+impl Store {
+    /// Opens the database and tries one connection. Does not migrate.
+    ///
+    /// A refusal names what to change; `Unavailable` means that nobody answered, which may pass.
+    pub async fn open(settings: &DatabaseSettings) -> Result<Store, StoreError> {
+        Store::check(settings)?;
+        let url = settings.url.expose_secret();
+        match sqlite_path(url) {
+            Some(path) => open_sqlite(path).await,
+            None => open_postgres(url, settings.pool).await,
+        }
+    }
+
+    /// Whether the settings are possible; nothing is opened.
+    pub fn check(settings: &DatabaseSettings) -> Result<(), StoreError> {
+        let refuse = |reason: String| Err(StoreError::Refused(reason));
+        if !(1..=POOL_MAX).contains(&settings.pool) {
+            return refuse(format!(
+                "database.pool must be 1 to {POOL_MAX}, got {}",
+                settings.pool
+            ));
+        }
+        let url = settings.url.expose_secret();
+        match sqlite_path(url) {
+            Some(path) if path.is_empty() || path.starts_with(':') => {
+                refuse("database.url must name a file: sqlite:PATH".to_owned())
+            }
+            Some(_) => Ok(()),
+            None if url.starts_with("postgres://") || url.starts_with("postgresql://") => {
+                postgres_options(url).map(drop)
+            }
+            None => refuse("database.url must start with postgres:// or sqlite:".to_owned()),
+        }
+    }
+}
+
+fn sqlite_path(url: &str) -> Option<&str> {
+    let path = url.strip_prefix("sqlite:")?;
+    Some(path.strip_prefix("//").unwrap_or(path))
+}
+
+pub(crate) fn postgres_options(url: &str) -> Result<PgConnectOptions, StoreError> {
+    // The parser's own words may quote the URL, hence the password.
+    let options: PgConnectOptions = url.parse().map_err(|_| {
+        StoreError::Refused("database.url is not postgres://user:password@host:port/name".to_owned())
+    })?;
+    Ok(options
+        .application_name("kefu")
+        .statement_cache_capacity(STATEMENTS_MAX)
+        .disable_statement_logging())
+}
+
+async fn open_postgres(url: &str, pool: u32) -> Result<Store, StoreError> {
+    let options = postgres_options(url)?.options(SESSION);
+    let address = format!(
+        "postgres://{}@{}:{}/{}",
+        options.get_username(),
+        options.get_host(),
+        options.get_port(),
+        options.get_database().unwrap_or(options.get_username()),
+    );
+    // Not through the pool: it would hide the reason behind its own time limit.
+    match timeout(ACQUIRE_MAX, options.connect()).await {
+        Ok(Ok(connection)) => drop(connection.close().await),
+        Ok(Err(error)) => return Err(named(&address, error)),
+        Err(_) => return Err(StoreError::timed_out(ACQUIRE_MAX)),
+    }
+    let pool = PgPoolOptions::new()
+        .max_connections(pool)
+        .acquire_timeout(ACQUIRE_MAX)
+        .test_before_acquire(false)
+        .before_acquire(|connection, rest| {
+            Box::pin(async move {
+                if IDLE_TRUSTED < rest.idle_for {
+                    timeout(IDLE_TRUSTED, connection.ping())
+                        .await
+                        .map_err(|_| sqlx::Error::PoolTimedOut)??;
+                }
+                Ok(true)
+            })
+        })
+        .connect_lazy_with(options);
+    Ok(Store {
+        engine: Engine::Postgres(pool),
+        address,
+    })
+}
+
+/// One connection: SQLite has one writer anyway, its reads take microseconds, and the pool's queue is fair
+/// where SQLite's own busy waiting is a lottery.
+async fn open_sqlite(path: &str) -> Result<Store, StoreError> {
+    let address = format!("sqlite:{path}");
+    let folder = Path::new(path).parent().unwrap_or(Path::new("")).to_owned();
+    tokio::fs::create_dir_all(&folder)
+        .await
+        .map_err(|error| StoreError::Refused(format!("{address}: the folder cannot be made: {error}")))?;
+    let options = SqliteConnectOptions::new()
+        .filename(PathBuf::from(path))
+        .create_if_missing(true)
+        .journal_mode(SqliteJournalMode::Wal)
+        // NORMAL would lose the last commits at a power failure, and those were acked to the queue.
+        .synchronous(SqliteSynchronous::Full)
+        .foreign_keys(true)
+        .busy_timeout(BUSY_MAX)
+        .statement_cache_capacity(STATEMENTS_MAX)
+        .disable_statement_logging();
+    let pool = SqlitePoolOptions::new()
+        .max_connections(1)
+        // Waiting for the connection is waiting for the write lock: the method's own limit ends it.
+        .acquire_timeout(METHOD_MAX)
+        .test_before_acquire(false)
+        .idle_timeout(None)
+        .max_lifetime(None)
+        .connect_lazy_with(options);
+    first_connection(&pool, &address).await?;
+    Ok(Store {
+        engine: Engine::Sqlite(pool),
+        address,
+    })
+}
+
+async fn first_connection(pool: &SqlitePool, address: &str) -> Result<(), StoreError> {
+    let mut tries = OPEN_TRIES;
+    loop {
+        let error = match pool.acquire().await {
+            Ok(_) => return Ok(()),
+            Err(error) => error,
+        };
+        let code = error.as_database_error().and_then(|error| error.code());
+        // 14: CANTOPEN, which is a folder, a missing right, a broken path.
+        if code.is_some_and(|code| code == "14") {
+            return Err(StoreError::Refused(format!(
+                "{address} cannot be opened: {error}"
+            )));
+        }
+        let error = named(address, error);
+        tries -= 1;
+        if tries == 0 || !error.is_contention() {
+            return Err(error);
+        }
+        tokio::time::sleep(Duration::from_millis(25)).await;
+    }
+}
+
+fn named(address: &str, error: sqlx::Error) -> StoreError {
+    match StoreError::from(error) {
+        StoreError::Refused(reason) => StoreError::Refused(format!("{address}: {reason}")),
+        other => other,
+    }
+}

@@ -1,0 +1,208 @@
+use std::time::Duration;
+
+use kefu_domain::Millis;
+use kefu_store::{AcquireAccount, AcquiredAccount, Released};
+
+use crate::harness::*;
+
+conformance!(
+    an_account_is_created_by_its_first_wake_up_or_by_the_list,
+    the_loser_raises_wanted_and_leaves_its_token,
+    a_redelivered_job_takes_its_own_lease_over_and_no_other,
+    a_lease_that_ran_out_is_taken_and_the_old_holder_writes_nothing,
+    a_failed_run_keeps_its_first_and_last_error,
+    parking_and_yielding_say_when_to_wake,
+    an_extended_lease_stays,
+);
+
+async fn an_account_is_created_by_its_first_wake_up_or_by_the_list(database: &Database) {
+    let store = &database.store;
+    let lease = win(store, "j1").await;
+    assert_eq!((lease.fence, lease.cursor.as_deref()), (1, None));
+    assert!(lease.first_pull && !lease.catching_up);
+    assert_eq!(lease.first_woken_at, Millis(1_000));
+    assert!(
+        !store
+            .ensure_account(&corp(), &account(), "default", Some("shop"))
+            .await
+            .unwrap()
+    );
+    let other = kefu_domain::AccountId::parse("wk2").unwrap();
+    assert!(
+        store
+            .ensure_account(&corp(), &other, "default", None)
+            .await
+            .unwrap()
+    );
+    assert!(
+        !store
+            .ensure_account(&corp(), &other, "renamed", None)
+            .await
+            .unwrap()
+    );
+    let known = store.accounts("default").await.unwrap();
+    assert_eq!(known.len(), 1);
+    assert_eq!(known[0].name.as_deref(), Some("shop"));
+    assert_eq!(store.accounts("renamed").await.unwrap()[0].account, other);
+    // Nobody has woken it yet: the sweeper does.
+    assert_eq!(
+        database
+            .number("SELECT count(*) FROM account WHERE wake_at IS NULL")
+            .await,
+        0
+    );
+}
+
+async fn the_loser_raises_wanted_and_leaves_its_token(database: &Database) {
+    let store = &database.store;
+    let (corp, account) = (corp(), account());
+    let holder = win(store, "j1").await;
+    let loser = AcquireAccount {
+        corp: &corp,
+        account: &account,
+        app: "default",
+        job_id: "j2",
+        redelivered: false,
+        token: Some("token-2"),
+        received_at: Millis(9_000),
+        lease: LEASE,
+    };
+    assert!(matches!(
+        store.acquire_account(loser).await.unwrap(),
+        AcquiredAccount::Held
+    ));
+    let late = AcquireAccount {
+        job_id: "j3",
+        token: Some("token-1"),
+        received_at: Millis(8_000),
+        ..loser
+    };
+    assert!(matches!(
+        store.acquire_account(late).await.unwrap(),
+        AcquiredAccount::Held
+    ));
+    let Released::Again(again) = store.release_account(&holder, holder.wanted).await.unwrap() else {
+        panic!("the wake-ups were lost");
+    };
+    assert_eq!(again.wanted, holder.wanted + 2);
+    assert_eq!(again.fence, holder.fence);
+    // The newest token counts, whenever it arrives.
+    assert_eq!(again.token.as_deref(), Some("token-2"));
+    assert_eq!(again.token_at, Some(Millis(9_000)));
+    assert!(!format!("{again:?}").contains("token-2"));
+    assert_eq!(
+        store.release_account(&again, again.wanted).await.unwrap(),
+        Released::Free
+    );
+    assert_eq!(
+        store.release_account(&again, again.wanted).await.unwrap(),
+        Released::Lost
+    );
+    assert_eq!(
+        database
+            .number("SELECT count(*) FROM account WHERE wake_at IS NULL")
+            .await,
+        1
+    );
+}
+
+async fn a_redelivered_job_takes_its_own_lease_over_and_no_other(database: &Database) {
+    let store = &database.store;
+    let first = win(store, "j1").await;
+    assert!(matches!(ask(store, "j1", false).await, AcquiredAccount::Held));
+    assert!(matches!(ask(store, "j2", true).await, AcquiredAccount::Held));
+    let AcquiredAccount::Won(second) = ask(store, "j1", true).await else {
+        panic!("its own lease was not taken over");
+    };
+    assert_eq!(second.fence, first.fence + 1);
+    let stale = store
+        .commit_page(&first, &page(None, "c1", vec![]))
+        .await
+        .unwrap();
+    assert_eq!(stale, kefu_store::PageOutcome::LeaseLost);
+}
+
+async fn a_lease_that_ran_out_is_taken_and_the_old_holder_writes_nothing(database: &Database) {
+    let store = &database.store;
+    let old = win(store, "j1").await;
+    end_leases(database).await;
+    let new = win(store, "j2").await;
+    assert_eq!(new.fence, old.fence + 1);
+    assert!(!store.extend_account(&old, LEASE).await.unwrap());
+    assert!(!store.yield_account(&old).await.unwrap());
+    assert!(!store.park_account(&old, Millis(5)).await.unwrap());
+    assert_eq!(store.fail_account(&old, LEASE, "late").await.unwrap(), 0);
+    assert_eq!(
+        store.release_account(&old, old.wanted).await.unwrap(),
+        Released::Lost
+    );
+    let lost = page(None, "c1", vec![says("m1", "wm1", "hello", Millis(1))]);
+    let outcome = store.commit_page(&old, &lost).await.unwrap();
+    assert_eq!(outcome, kefu_store::PageOutcome::LeaseLost);
+    assert_eq!(database.number("SELECT count(*) FROM message").await, 0);
+    assert_eq!(
+        store.release_account(&new, new.wanted).await.unwrap(),
+        Released::Free
+    );
+}
+
+async fn a_failed_run_keeps_its_first_and_last_error(database: &Database) {
+    let store = &database.store;
+    for (number, error) in [(1, "first\0"), (2, "second"), (3, "third")] {
+        let lease = win(store, "j1").await;
+        assert_eq!(lease.failures, number - 1);
+        let failures = store
+            .fail_account(&lease, Duration::from_secs(5), error)
+            .await
+            .unwrap();
+        assert_eq!(failures, number);
+    }
+    assert_eq!(database.text("SELECT first_error FROM account").await, "first");
+    assert_eq!(database.text("SELECT last_error FROM account").await, "third");
+    let lease = win(store, "j1").await;
+    let kept = store
+        .fail_account(&lease, LEASE, &"错".repeat(5000))
+        .await
+        .unwrap();
+    assert_eq!(kept, 4);
+    assert_eq!(store.accounts("default").await.unwrap()[0].failures, 4);
+    // A page that was stored is progress.
+    let lease = win(store, "j1").await;
+    store
+        .commit_page(&lease, &page(None, "c1", vec![]))
+        .await
+        .unwrap();
+    assert_eq!(store.fail_account(&lease, LEASE, "new").await.unwrap(), 1);
+    assert_eq!(database.text("SELECT first_error FROM account").await, "new");
+}
+
+async fn parking_and_yielding_say_when_to_wake(database: &Database) {
+    let store = &database.store;
+    let lease = win(store, "j1").await;
+    assert!(store.park_account(&lease, Millis(123_456)).await.unwrap());
+    assert_eq!(database.number("SELECT wake_at FROM account").await, 123_456);
+    let lease = win(store, "j2").await;
+    assert_eq!(lease.failures, 0);
+    let now = database.now().await;
+    assert!(store.yield_account(&lease).await.unwrap());
+    let wake_at = database.number("SELECT wake_at FROM account").await;
+    assert!((now.0 + 30_000..now.0 + 40_000).contains(&wake_at));
+    win(store, "j3").await;
+}
+
+async fn an_extended_lease_stays(database: &Database) {
+    let store = &database.store;
+    let lease = win(store, "j1").await;
+    let now = database.now().await;
+    assert!(
+        store
+            .extend_account(&lease, Duration::from_secs(600))
+            .await
+            .unwrap()
+    );
+    let until = database
+        .number("SELECT lease_until FROM account WHERE wake_at = lease_until")
+        .await;
+    assert!(now.0 + 600_000 <= until);
+    assert!(matches!(ask(store, "j2", false).await, AcquiredAccount::Held));
+}

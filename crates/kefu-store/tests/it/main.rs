@@ -1,0 +1,15 @@
+#![expect(clippy::unwrap_used, reason = "tests")]
+
+//! One suite over both engines; every method of the store appears in it.
+
+mod accounts;
+mod harness;
+mod opening;
+mod pages;
+mod plans;
+mod poison;
+mod race;
+mod records;
+mod replies;
+mod sweeping;
+mod turns;

@@ -1,0 +1,357 @@
+use kefu_domain::{Handled, Millis, SessionState};
+use kefu_store::{AcquiredConversation, EventEffect, PageContent, PageOutcome};
+
+use crate::harness::*;
+
+conformance!(
+    the_first_page_moves_a_cursor_that_was_null,
+    a_moved_cursor_stores_nothing_and_tells_where_it_is,
+    overlapping_pages_store_each_message_once,
+    a_transaction_that_was_cut_off_can_be_repeated,
+    a_servicer_handles_what_the_customer_said_before,
+    a_recall_ends_what_is_owed_and_stays_visible,
+    the_first_run_answers_only_what_is_young,
+    turns_wait_while_old_pages_are_read,
+    a_new_message_opens_the_budget_again,
+    newer_session_news_win,
+    a_large_page_is_stored_whole,
+    nothing_new_wakes_nobody,
+    a_clock_from_the_future_does_not_shut_the_budget,
+);
+
+fn committed(outcome: PageOutcome) -> (Vec<String>, u64, u64, u64) {
+    match outcome {
+        PageOutcome::Committed {
+            owed,
+            stored,
+            repeated,
+            unreadable,
+            ..
+        } => {
+            let owed = owed.into_iter().map(|key| key.customer.to_string()).collect();
+            (owed, stored, repeated, unreadable)
+        }
+        other => panic!("not committed: {other:?}"),
+    }
+}
+
+async fn the_first_page_moves_a_cursor_that_was_null(database: &Database) {
+    let store = &database.store;
+    let lease = win(store, "j1").await;
+    let now = database.now().await;
+    let first = page(
+        None,
+        "c1",
+        vec![says("m1", "wm1", "hello", now), says("m2", "wm0", "hi", now)],
+    );
+    let outcome = store.commit_page(&lease, &first).await.unwrap();
+    assert_eq!(committed(outcome), (vec!["wm0".into(), "wm1".into()], 2, 0, 0));
+    let second = page(Some("c1"), "c2", vec![]);
+    assert_eq!(
+        committed(store.commit_page(&lease, &second).await.unwrap()),
+        (vec![], 0, 0, 0)
+    );
+    assert_eq!(database.text("SELECT cursor FROM account").await, "c2");
+    assert_eq!(store.totals().await.unwrap().owed_messages, 2);
+    // What is owed has a time to wake, whatever becomes of the publishing.
+    let owed = "SELECT count(*) FROM conversation WHERE wake_at > (SELECT now_ms FROM clock)";
+    assert_eq!(database.number(owed).await, 2);
+}
+
+async fn a_moved_cursor_stores_nothing_and_tells_where_it_is(database: &Database) {
+    let store = &database.store;
+    let lease = win(store, "j1").await;
+    let next = page(None, "c1", vec![]);
+    store.commit_page(&lease, &next).await.unwrap();
+    let stale = page(None, "c1", vec![says("m1", "wm1", "hello", Millis(1))]);
+    let outcome = store.commit_page(&lease, &stale).await.unwrap();
+    assert_eq!(
+        outcome,
+        PageOutcome::CursorMoved {
+            cursor: Some("c1".into())
+        }
+    );
+    assert_eq!(database.number("SELECT count(*) FROM message").await, 0);
+}
+
+async fn overlapping_pages_store_each_message_once(database: &Database) {
+    let store = &database.store;
+    let now = database.now().await;
+    let lease = win(store, "j1").await;
+    let (m1, m2, m3) = (
+        says("m1", "wm1", "one", now),
+        says("m2", "wm1", "two", now),
+        says("m3", "wm1", "three", now),
+    );
+    let first = page(None, "c1", vec![m1.clone(), m2.clone(), m1.clone()]);
+    let outcome = store.commit_page(&lease, &first).await.unwrap();
+    assert_eq!(committed(outcome), (vec!["wm1".into()], 2, 1, 0));
+    let second = page(Some("c1"), "c2", vec![m1, m2, m3]);
+    let outcome = store.commit_page(&lease, &second).await.unwrap();
+    assert_eq!(committed(outcome), (vec!["wm1".into()], 1, 2, 0));
+    assert_eq!(owed(&*turn(store, "wm1", "t").await), ["m1", "m2", "m3"]);
+}
+
+async fn a_transaction_that_was_cut_off_can_be_repeated(database: &Database) {
+    let store = &database.store;
+    let now = database.now().await;
+    let lease = win(store, "j1").await;
+    let messages = (0..50)
+        .map(|n| says(&format!("m{n}"), "wm1", "hello", now))
+        .collect();
+    let page = page(None, "c1", messages);
+    // The handler is aborted somewhere inside: at the first point where it would wait, then a little later.
+    for polls in 1..12 {
+        let mut commit = Box::pin(store.commit_page(&lease, &page));
+        for _ in 0..polls {
+            let once = std::future::poll_fn(|context| {
+                std::task::Poll::Ready(commit.as_mut().poll(context).is_ready())
+            });
+            if once.await {
+                break;
+            }
+            tokio::task::yield_now().await;
+        }
+        drop(commit);
+    }
+    let outcome = store.commit_page(&lease, &page).await.unwrap();
+    let whole = match outcome {
+        PageOutcome::Committed { stored, .. } => stored == 50,
+        // The commit had gone out before the handler went away.
+        PageOutcome::CursorMoved { cursor } => cursor.as_deref() == Some("c1"),
+        PageOutcome::LeaseLost => false,
+    };
+    assert!(whole);
+    assert_eq!(store.totals().await.unwrap().owed_messages, 50);
+    assert_eq!(database.number("SELECT wanted FROM conversation").await, 50);
+}
+
+async fn a_servicer_handles_what_the_customer_said_before(database: &Database) {
+    let store = &database.store;
+    let now = database.now().await;
+    pull(
+        store,
+        vec![says("m1", "wm1", "old", now), says("n1", "wm2", "other", now)],
+    )
+    .await;
+    let later = Millis(now.0 + 1000);
+    let (outcome, ..) = committed(
+        pull(
+            store,
+            vec![
+                says("m2", "wm1", "before", now),
+                servicer_says("s1", "wm1", later),
+                says("m3", "wm1", "after", Millis(later.0 + 1000)),
+            ],
+        )
+        .await,
+    );
+    assert_eq!(outcome, ["wm1"]);
+    assert_eq!(database.handled("m1").await, "human");
+    assert_eq!(database.handled("m2").await, "human");
+    assert_eq!(owed(&*turn(store, "wm1", "t1").await), ["m3"]);
+    assert_eq!(owed(&*turn(store, "wm2", "t2").await), ["n1"]);
+}
+
+async fn a_recall_ends_what_is_owed_and_stays_visible(database: &Database) {
+    let store = &database.store;
+    let now = database.now().await;
+    pull(
+        store,
+        vec![says("m1", "wm1", "one", now), says("m2", "wm1", "two", now)],
+    )
+    .await;
+    let recall = |name: &str, who: Option<&str>, message: &str| {
+        let effect = EventEffect::Recall {
+            customer: who.map(customer),
+            message: message.to_owned(),
+        };
+        event(name, effect, now)
+    };
+    let (outcome, stored, ..) = committed(
+        pull(
+            store,
+            vec![
+                recall("e1", None, "m1"),
+                says("m3", "wm1", "three", now),
+                recall("e2", Some("wm1"), "m3"),
+                recall("e3", None, "never seen\0"),
+            ],
+        )
+        .await,
+    );
+    assert_eq!((outcome.len(), stored), (0, 4));
+    assert_eq!(database.handled("m1").await, "recalled");
+    assert_eq!(database.handled("m3").await, "recalled");
+    let mine = turn(store, "wm1", "t1").await;
+    assert_eq!(owed(&mine), ["m2"]);
+    // Answered, then recalled: the answer stands, the text is not shown to the model again.
+    decide(store, &mine, &["answer"]).await;
+    pull(store, vec![recall("e4", None, "m2")]).await;
+    assert_eq!(database.handled("m2").await, "answered");
+    assert!(reload(store, &mine.lease).await.history.is_empty());
+}
+
+async fn the_first_run_answers_only_what_is_young(database: &Database) {
+    let store = &database.store;
+    let now = database.now().await;
+    let lease = win(store, "j1").await;
+    let mut first = page(
+        None,
+        "c1",
+        vec![
+            says("old", "wm1", "yesterday", Millis(now.0 - 86_400_000)),
+            says("young", "wm1", "now", now),
+        ],
+    );
+    first.has_more = true;
+    first.history_before = Some(Millis(now.0 - 600_000));
+    store.commit_page(&lease, &first).await.unwrap();
+    assert_eq!(database.handled("old").await, "history");
+    assert_eq!(database.handled("young").await, "");
+    assert_eq!(
+        database
+            .number("SELECT count(*) FROM account WHERE first_pull")
+            .await,
+        1
+    );
+    store
+        .commit_page(&lease, &page(Some("c1"), "c2", vec![]))
+        .await
+        .unwrap();
+    assert_eq!(
+        database
+            .number("SELECT count(*) FROM account WHERE first_pull OR catching_up")
+            .await,
+        0
+    );
+}
+
+async fn turns_wait_while_old_pages_are_read(database: &Database) {
+    let store = &database.store;
+    let now = database.now().await;
+    let lease = win(store, "j1").await;
+    let mut more = page(None, "c1", vec![says("m1", "wm1", "hello", now)]);
+    more.has_more = true;
+    store.commit_page(&lease, &more).await.unwrap();
+    assert!(matches!(
+        acquire(store, "wm1", "t1").await,
+        AcquiredConversation::CatchingUp
+    ));
+    let wake_at = database.number("SELECT wake_at FROM conversation").await;
+    assert!(now.0 + 30_000 <= wake_at);
+    // Not for ever: ten minutes after its last page an account counts as stopped.
+    database
+        .sql("UPDATE account SET pulled_at = pulled_at - 600001")
+        .await;
+    assert_eq!(owed(&*turn(store, "wm1", "t1").await), ["m1"]);
+    end_leases(database).await;
+    database
+        .sql("UPDATE account SET lease_owner = 'j1', lease_until = 99999999999999")
+        .await;
+    // A later page with old messages is catching up as well, a young one is not.
+    let old = says("m2", "wm1", "old", Millis(now.0 - 700_000));
+    let mut more = page(Some("c1"), "c2", vec![old]);
+    more.has_more = true;
+    database.sql("UPDATE account SET first_pull = FALSE").await;
+    store.commit_page(&lease, &more).await.unwrap();
+    assert!(matches!(
+        acquire(store, "wm1", "t2").await,
+        AcquiredConversation::CatchingUp
+    ));
+    let mut more = page(Some("c2"), "c3", vec![says("m3", "wm1", "young", now)]);
+    more.has_more = true;
+    store.commit_page(&lease, &more).await.unwrap();
+    turn(store, "wm1", "t3").await;
+}
+
+async fn a_new_message_opens_the_budget_again(database: &Database) {
+    let store = &database.store;
+    let now = database.now().await;
+    pull(store, vec![says("m1", "wm1", "one", now)]).await;
+    let mine = turn(store, "wm1", "t1").await;
+    assert_eq!((mine.budget.used, mine.budget.customer_wrote_at), (0, Some(now)));
+    let parts = decide(store, &mine, &["a", "b"]).await;
+    for part in &parts {
+        assert!(store.mark_sending(&mine.lease, &part.msgid).await.unwrap());
+        // A resend is the same part.
+        assert!(store.mark_sending(&mine.lease, &part.msgid).await.unwrap());
+    }
+    assert_eq!(reload(store, &mine.lease).await.budget.used, 2);
+    // An older message that comes late gives nothing back.
+    pull(store, vec![says("m0", "wm1", "late", Millis(now.0 - 5000))]).await;
+    let budget = reload(store, &mine.lease).await.budget;
+    assert_eq!((budget.used, budget.customer_wrote_at), (2, Some(now)));
+    pull(store, vec![says("m2", "wm1", "new", Millis(now.0 + 1000))]).await;
+    assert_eq!(reload(store, &mine.lease).await.budget.used, 0);
+}
+
+async fn newer_session_news_win(database: &Database) {
+    let store = &database.store;
+    let session = |name: &str, state, at| {
+        let effect = EventEffect::Session {
+            customer: customer("wm1"),
+            state,
+        };
+        event(name, effect, Millis(at))
+    };
+    pull(store, vec![session("e1", SessionState::Human, 5_000)]).await;
+    store
+        .set_session(&key("wm1"), SessionState::Assistant, Millis(4_000))
+        .await
+        .unwrap();
+    assert_eq!(turn(store, "wm1", "t1").await.session, Some(SessionState::Human));
+    store
+        .set_session(&key("wm1"), SessionState::Assistant, Millis(6_000))
+        .await
+        .unwrap();
+    pull(store, vec![session("e2", SessionState::Pool, 5_500)]).await;
+    end_leases(database).await;
+    assert_eq!(
+        turn(store, "wm1", "t2").await.session,
+        Some(SessionState::Assistant)
+    );
+}
+
+async fn a_large_page_is_stored_whole(database: &Database) {
+    let store = &database.store;
+    let now = database.now().await;
+    let messages: Vec<_> = (0..1000)
+        .map(|n| says(&format!("m{n:04}"), &format!("wm{}", n % 97), "hello", now))
+        .collect();
+    let (outcome, stored, repeated, _) = committed(pull(store, messages.clone()).await);
+    assert_eq!((outcome.len(), stored, repeated), (97, 1000, 0));
+    let (outcome, stored, repeated, _) = committed(pull(store, messages).await);
+    assert_eq!((outcome.len(), stored, repeated), (0, 0, 1000));
+    let mine = turn(store, "wm3", "t1").await;
+    assert_eq!(owed(&mine)[..2], ["m0003", "m0100"]);
+}
+
+async fn nothing_new_wakes_nobody(database: &Database) {
+    let store = &database.store;
+    let now = database.now().await;
+    let mut message = says("m1", "wm1", "sticker", now);
+    if let PageContent::Customer { handled, .. } = &mut message.content {
+        *handled = Some(Handled::NoReply);
+    }
+    let (outcome, stored, ..) = committed(pull(store, vec![message]).await);
+    assert_eq!((outcome.len(), stored), (0, 1));
+    assert_eq!(
+        database
+            .number("SELECT count(*) FROM conversation WHERE wake_at IS NULL")
+            .await,
+        1
+    );
+    assert_eq!(database.number("SELECT wanted FROM conversation").await, 0);
+}
+
+async fn a_clock_from_the_future_does_not_shut_the_budget(database: &Database) {
+    let store = &database.store;
+    pull(store, vec![says("m1", "wm1", "far", Millis(i64::MAX))]).await;
+    let mine = turn(store, "wm1", "t1").await;
+    assert!(mine.budget.customer_wrote_at.unwrap() <= database.now().await);
+    let parts = decide(store, &mine, &["a"]).await;
+    assert!(store.mark_sending(&mine.lease, &parts[0].msgid).await.unwrap());
+    pull(store, vec![says("m2", "wm1", "now", database.now().await)]).await;
+    assert_eq!(reload(store, &mine.lease).await.budget.used, 0);
+}

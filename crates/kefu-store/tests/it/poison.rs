@@ -1,0 +1,125 @@
+use kefu_domain::{MessageId, Millis};
+use kefu_store::{PageContent, PageMessage, PageOutcome};
+
+use crate::harness::*;
+
+conformance!(
+    poison_in_the_text_never_holds_the_cursor,
+    what_the_database_refuses_is_kept_raw_and_the_rest_is_stored,
+);
+
+async fn poison_in_the_text_never_holds_the_cursor(database: &Database) {
+    let store = &database.store;
+    let now = database.now().await;
+    let nul = PageMessage {
+        raw: br#"{"text":"a\u0000b"}"#.to_vec(),
+        ..says("nul", "wm1", "a\0b", now)
+    };
+    let surrogate = PageMessage {
+        raw: br#"{"text":"\ud800"}"#.to_vec(),
+        ..says("surrogate", "wm1", "\u{fffd}", now)
+    };
+    let binary = PageMessage {
+        raw: vec![0, 255, 0, 128],
+        ..says("binary", "wm1", "raw bytes", now)
+    };
+    let long = "长".repeat(10_000);
+    let mut huge = says("huge", "wm1", &long, now);
+    if let PageContent::Customer {
+        msgtype,
+        menu_id,
+        media_id,
+        ..
+    } = &mut huge.content
+    {
+        *msgtype = long.clone();
+        *menu_id = Some(long.clone());
+        *media_id = Some(long.clone());
+    }
+    let nameless = PageMessage {
+        id: None,
+        raw: b"{}".to_vec(),
+        ..says("x", "wm1", "no id", now)
+    };
+    let unreadable = PageMessage {
+        raw: b"[1]".to_vec(),
+        content: PageContent::Unreadable {
+            error: "no object\0".into(),
+        },
+        id: MessageId::parse("shape").ok(),
+        sent_at: Millis(i64::MIN),
+    };
+    let far = says("far", "wm1", "far future", Millis(i64::MAX));
+    let good = says("good", "wm1", "hello", now);
+    let messages = vec![nul, surrogate, binary, huge, nameless, unreadable, far, good];
+    let outcome = pull(store, messages.clone()).await;
+    let PageOutcome::Committed {
+        stored, unreadable, ..
+    } = outcome
+    else {
+        panic!("{outcome:?}");
+    };
+    assert_eq!((stored, unreadable), (6, 2));
+    assert_eq!(
+        database
+            .text("SELECT text FROM message WHERE msgid = 'nul'")
+            .await,
+        "ab"
+    );
+    let mine = turn(store, "wm1", "t1").await;
+    assert_eq!(owed(&mine), ["nul", "surrogate", "binary", "huge", "good", "far"]);
+    assert_eq!(mine.owed[3].text.as_ref().unwrap().len(), 30_000);
+    // The same bytes again are kept once.
+    let PageOutcome::Committed {
+        repeated, unreadable, ..
+    } = pull(store, messages).await
+    else {
+        panic!("not committed");
+    };
+    assert_eq!((repeated, unreadable), (6, 0));
+    assert_eq!(database.number("SELECT count(*) FROM unreadable").await, 2);
+}
+
+async fn what_the_database_refuses_is_kept_raw_and_the_rest_is_stored(database: &Database) {
+    let store = &database.store;
+    let now = database.now().await;
+    // Stands for whatever nobody thought of.
+    if database.is_postgres() {
+        database
+            .sql(
+                "CREATE FUNCTION refuse() RETURNS trigger LANGUAGE plpgsql AS
+                    'BEGIN RAISE EXCEPTION ''refused'' USING ERRCODE = ''check_violation''; END';
+                CREATE TRIGGER refuse BEFORE INSERT ON message FOR EACH ROW
+                    WHEN (NEW.text = 'poison') EXECUTE FUNCTION refuse()",
+            )
+            .await;
+    } else {
+        database
+            .sql(
+                "CREATE TRIGGER refuse BEFORE INSERT ON message WHEN NEW.text = 'poison'
+                BEGIN SELECT RAISE(ABORT, 'refused'); END",
+            )
+            .await;
+    }
+    let messages = vec![
+        says("m1", "wm1", "before", now),
+        says("m2", "wm2", "poison", now),
+        says("m3", "wm1", "after", now),
+    ];
+    let outcome = pull(store, messages).await;
+    let PageOutcome::Committed {
+        owed: conversations,
+        stored,
+        unreadable,
+        ..
+    } = outcome
+    else {
+        panic!("{outcome:?}");
+    };
+    assert_eq!((stored, unreadable), (2, 1));
+    assert_eq!(conversations, [key("wm1")]);
+    assert_eq!(owed(&*turn(store, "wm1", "t1").await), ["m1", "m3"]);
+    assert_eq!(database.number("SELECT count(*) FROM unreadable").await, 1);
+    // The conversation of the refused message was rolled back with it.
+    assert_eq!(database.number("SELECT count(*) FROM conversation").await, 1);
+}
