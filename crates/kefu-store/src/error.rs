@@ -50,6 +50,10 @@ impl StoreError {
         StoreError::Data(Box::new(source))
     }
 
+    pub(crate) fn closed() -> StoreError {
+        StoreError::Unavailable("the store is closed".into())
+    }
+
     pub(crate) fn timed_out(limit: std::time::Duration) -> StoreError {
         StoreError::Unavailable(format!("no answer within {limit:?}").into())
     }

@@ -16,7 +16,7 @@ pub struct Scratch {
 impl Scratch {
     /// A schema of that name in PostgreSQL, or a file in `folder` for SQLite.
     ///
-    /// `name` is ours, never a user's: it becomes part of a statement.
+    /// `name` is ours, never a user's, and consists of a-z, 0-9 and _: it becomes part of a statement.
     pub async fn create(
         settings: &DatabaseSettings,
         name: &str,
@@ -29,6 +29,14 @@ impl Scratch {
                 url: url.into(),
                 schema: None,
             });
+        }
+        if !name
+            .bytes()
+            .all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'_')
+        {
+            return Err(StoreError::Refused(format!(
+                "{name} cannot be the name of a schema"
+            )));
         }
         run(base, format!("CREATE SCHEMA {name}")).await?;
         let mark = if base.contains('?') { '&' } else { '?' };

@@ -1,9 +1,12 @@
 //! The only file that knows there are two engines: one [`Session`] runs the same SQL on either.
 
+use std::sync::Arc;
+
 use sqlx::pool::PoolConnection;
 use sqlx::postgres::PgRow;
 use sqlx::sqlite::SqliteRow;
 use sqlx::{AssertSqlSafe, FromRow, PgPool, Postgres, SqlSafeStr, Sqlite, SqlitePool};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use crate::StoreError;
 
@@ -12,6 +15,10 @@ pub(crate) enum Engine {
     Postgres(PgPool),
     Sqlite(SqlitePool),
 }
+
+/// One place a connection. Callers queue here, with the time of their method; so whoever has a place and gets no
+/// connection from the pool knows that the database does not give one, not that others were before him.
+pub(crate) type Places = Arc<Semaphore>;
 
 /// A bound value: the types both engines store alike.
 #[derive(Clone, Copy)]
@@ -75,10 +82,15 @@ pub(crate) struct Session {
     in_transaction: bool,
     /// A statement has not been answered.
     pending: bool,
+    _place: OwnedSemaphorePermit,
 }
 
 impl Session {
-    pub(crate) async fn open(engine: &Engine) -> Result<Session, StoreError> {
+    pub(crate) async fn open(engine: &Engine, places: &Places) -> Result<Session, StoreError> {
+        let place = Arc::clone(places)
+            .acquire_owned()
+            .await
+            .map_err(|_| StoreError::closed())?;
         let connection = match engine {
             Engine::Postgres(pool) => Connection::Postgres(pool.acquire().await?),
             Engine::Sqlite(pool) => Connection::Sqlite(pool.acquire().await?),
@@ -87,6 +99,7 @@ impl Session {
             connection,
             in_transaction: false,
             pending: false,
+            _place: place,
         })
     }
 
@@ -95,8 +108,8 @@ impl Session {
     }
 
     /// Takes a connection and begins a transaction.
-    pub(crate) async fn begin(engine: &Engine) -> Result<Session, StoreError> {
-        let mut session = Session::open(engine).await?;
+    pub(crate) async fn begin(engine: &Engine, places: &Places) -> Result<Session, StoreError> {
+        let mut session = Session::open(engine, places).await?;
         session.begin_transaction().await?;
         Ok(session)
     }

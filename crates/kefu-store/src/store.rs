@@ -8,12 +8,12 @@ use sqlx::SqlSafeStr;
 use tokio::time::timeout;
 
 use crate::StoreError;
-use crate::sql::{Engine, Record, Session, Value};
+use crate::sql::{Engine, Places, Record, Session, Value};
 
 /// Longest time one method may take, waiting for a connection included.
 pub(crate) const METHOD_MAX: Duration = Duration::from_secs(10);
 
-/// Longest wait for a free connection.
+/// Longest wait for a connection by whoever has a place: after that the database is away.
 pub(crate) const ACQUIRE_MAX: Duration = Duration::from_secs(3);
 
 /// How often a use case is run again after the database gave it up for another one.
@@ -45,7 +45,7 @@ pub(crate) use repeated;
 macro_rules! transact {
     ($store:expr, $session:ident => $body:expr) => {
         $crate::store::repeated!({
-            let mut session = $crate::sql::Session::begin(&$store.engine).await?;
+            let mut session = $crate::sql::Session::begin(&$store.engine, &$store.places).await?;
             let outcome = {
                 let $session = &mut session;
                 async { $body }.await
@@ -60,6 +60,7 @@ pub(crate) use transact;
 #[derive(Clone, Debug)]
 pub struct Store {
     pub(crate) engine: Engine,
+    pub(crate) places: Places,
     /// The URL without its password, for error lines.
     pub(crate) address: String,
 }
@@ -97,7 +98,12 @@ impl Store {
 
     /// One statement that is a transaction of its own. The rows changed.
     pub(crate) async fn execute(&self, sql: &'static str, values: &[Value<'_>]) -> Result<u64, StoreError> {
-        repeated!(Session::open(&self.engine).await?.execute(sql, values).await)
+        repeated!(
+            Session::open(&self.engine, &self.places)
+                .await?
+                .execute(sql, values)
+                .await
+        )
     }
 
     /// One statement that is a transaction of its own; its first row.
@@ -116,7 +122,10 @@ impl Store {
     ) -> Result<Vec<T>, StoreError> {
         repeated!({
             let sql = sql.into_sql_str();
-            Session::open(&self.engine).await?.fetch_all(sql, values).await
+            Session::open(&self.engine, &self.places)
+                .await?
+                .fetch_all(sql, values)
+                .await
         })
     }
 }

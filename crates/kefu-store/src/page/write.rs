@@ -24,7 +24,7 @@ const CONVERSATION_COLUMNS: usize = 7;
 const WELCOME_WAKE_MS: i64 = 5_000;
 
 /// An owed conversation is published again after this, in ms.
-const OWED_WAKE_MS: i64 = 30_000;
+const OWED_WAKE_MS: i64 = 10_000;
 
 /// Writes the pieces of a page, each in as few statements as it takes.
 pub(super) struct Writer<'a> {

@@ -1,10 +1,12 @@
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Duration;
 
 use secrecy::ExposeSecret;
 use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
 use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous};
 use sqlx::{ConnectOptions, Connection, SqlitePool};
+use tokio::sync::Semaphore;
 use tokio::time::timeout;
 
 use super::{ACQUIRE_MAX, METHOD_MAX};
@@ -104,6 +106,7 @@ async fn open_postgres(url: &str, pool: u32) -> Result<Store, StoreError> {
         Ok(Err(error)) => return Err(named(&address, error)),
         Err(_) => return Err(StoreError::timed_out(ACQUIRE_MAX)),
     }
+    let places = Arc::new(Semaphore::new(pool as usize));
     let pool = PgPoolOptions::new()
         .max_connections(pool)
         .acquire_timeout(ACQUIRE_MAX)
@@ -121,6 +124,7 @@ async fn open_postgres(url: &str, pool: u32) -> Result<Store, StoreError> {
         .connect_lazy_with(options);
     Ok(Store {
         engine: Engine::Postgres(pool),
+        places,
         address,
     })
 }
@@ -154,6 +158,7 @@ async fn open_sqlite(path: &str) -> Result<Store, StoreError> {
     first_connection(&pool, &address).await?;
     Ok(Store {
         engine: Engine::Sqlite(pool),
+        places: Arc::new(Semaphore::new(1)),
         address,
     })
 }

@@ -1,0 +1,69 @@
+//! The apps whose callbacks are accepted.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use kefu_process::SettingsError;
+use kefu_wecom::settings::InvalidAppSettings;
+use kefu_wecom::{AppSettings, Keyring};
+use metrics::SharedString;
+
+use crate::seldom::Seldom;
+
+/// The app that `/callback` without a name stands for.
+const DEFAULT_APP: &str = "default";
+
+/// One app: which keys open its callbacks, and for whom they must be meant.
+#[derive(Debug)]
+pub(crate) struct App {
+    /// Of the kind a metric takes as label: a clone copies no text.
+    pub(crate) name: SharedString,
+    pub(crate) corp_id: String,
+    pub(crate) keyring: Keyring,
+    pub(crate) receive_ids: Vec<String>,
+    /// Lines about callbacks that do not open.
+    pub(crate) refusals: Seldom,
+    /// Lines about callbacks that could not be queued.
+    pub(crate) failures: Seldom,
+}
+
+#[derive(Debug)]
+pub(crate) struct Apps {
+    by_name: BTreeMap<String, App>,
+}
+
+impl Apps {
+    /// Errors name the key, `apps.<name>.<key>`.
+    pub(crate) fn new(settings: &BTreeMap<String, AppSettings>) -> Result<Apps, SettingsError> {
+        if settings.is_empty() {
+            let problem =
+                "no app is set; the first one needs apps.default.corp_id, .token and .encoding_aes_key";
+            return Err(SettingsError::new("apps", problem));
+        }
+        let app = |(name, settings): (&String, &AppSettings)| {
+            let app = App::new(name, settings)
+                .map_err(|error| SettingsError::new(format!("apps.{name}.{}", error.key), error.reason))?;
+            Ok((name.clone(), app))
+        };
+        let by_name = settings.iter().map(app).collect::<Result<_, SettingsError>>()?;
+        Ok(Apps { by_name })
+    }
+
+    /// `None` stands for the path without a name.
+    pub(crate) fn get(&self, name: Option<&str>) -> Option<&App> {
+        self.by_name.get(name.unwrap_or(DEFAULT_APP))
+    }
+}
+
+impl App {
+    fn new(name: &str, settings: &AppSettings) -> Result<App, InvalidAppSettings> {
+        Ok(App {
+            name: SharedString::from_shared(Arc::from(name)),
+            corp_id: settings.corp_id()?.to_owned(),
+            keyring: settings.keyring()?,
+            receive_ids: settings.receive_ids()?,
+            refusals: Seldom::default(),
+            failures: Seldom::default(),
+        })
+    }
+}

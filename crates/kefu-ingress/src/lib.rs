@@ -1,0 +1,81 @@
+//! The thin front: checks, decrypts and queues WeCom's callbacks, and answers once they are durable.
+//!
+//! It cannot reach the database or Redis: neither crate is among its imports, and a test keeps it so.
+//! What it accepts survives its own death: `success` is answered only after the broker's confirm.
+
+mod apps;
+mod callback;
+mod job;
+mod lanes;
+mod seldom;
+mod server;
+mod settings;
+
+use std::time::Duration;
+
+use anyhow::Context;
+use kefu_process::{ExitError, Settings, SettingsError, supervise, tls};
+use kefu_queue::{Queue, QueueSettings, Roles};
+use tokio::task::JoinSet;
+use tokio_util::sync::CancellationToken;
+
+pub use job::{APP_EVENT, KF_SYNC};
+pub use server::Server;
+pub use settings::IngressSettings;
+
+use apps::Apps;
+use lanes::Lanes;
+use seldom::Seldom;
+
+/// What the handlers share.
+struct Ingress {
+    apps: Apps,
+    lanes: Lanes,
+    queue: Queue,
+    limits: Limits,
+    /// Lines about apps that are not in the settings.
+    strangers: Seldom,
+}
+
+/// What the body of a callback is allowed.
+struct Limits {
+    /// In bytes.
+    body_max: usize,
+    body_timeout: Duration,
+}
+
+/// Checks all settings the ingress reads, without opening anything.
+pub fn check(settings: &Settings) -> Result<(), SettingsError> {
+    server::read(settings)?;
+    let _: QueueSettings = settings.section("queue")?;
+    Ok(())
+}
+
+/// Runs the ingress as a process of its own, until `stop`.
+pub async fn run(settings: &Settings, stop: CancellationToken) -> anyhow::Result<()> {
+    // Before anything is connected, so that a wrong key is named although the broker is away.
+    check(settings)?;
+    let queue_settings: QueueSettings = settings.section("queue")?;
+    let tls = tls::client_config_if(queue_settings.needs_tls())
+        .map_err(|error| ExitError::refused("queue.url", error))?;
+    let (queue, driver) = Queue::open(&queue_settings, Roles::IngressOnly, Some(tls))
+        .await
+        .map_err(|error| match error.is_refusal() {
+            true => anyhow::Error::new(ExitError::refused_line(&error)),
+            false => anyhow::Error::new(error),
+        })?;
+    let server = Server::bind(settings, queue)?;
+
+    // The queue ends after the server: callbacks in flight still need it.
+    let queue_stop = CancellationToken::new();
+    let mut tasks = JoinSet::new();
+    let driver_stop = queue_stop.clone();
+    tasks.spawn(async move { driver.run(driver_stop).await.context("queue failed") });
+    let server_stop = stop.clone();
+    tasks.spawn(async move {
+        // Dropped in any case, a panic included: nothing else would end the queue.
+        let _queue_stop = queue_stop.drop_guard();
+        server.run(server_stop).await
+    });
+    supervise(tasks, stop).await
+}

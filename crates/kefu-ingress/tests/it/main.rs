@@ -1,0 +1,16 @@
+#![expect(clippy::unwrap_used, reason = "tests")]
+
+mod alone;
+mod client;
+mod running;
+
+mod apps;
+mod events;
+mod garbage;
+mod logs;
+mod official;
+mod ops;
+mod refusals;
+mod settings;
+mod slow;
+mod stop;
