@@ -152,12 +152,13 @@ async fn probe_one(component: &Component) -> ComponentHealth {
     found
 }
 
-/// Said once for each change, not for each round.
+/// Said once for each change, not for each round. The first round is no change: while a process connects, who
+/// connects says what is missing.
 fn report_change(name: &str, before: Option<&ComponentHealth>, now: &ComponentHealth) {
-    let before = before.map_or(Status::Healthy, |component| component.status);
-    match (before == now.status, now.status) {
+    let Some(before) = before else { return };
+    match (before.status == now.status, now.status) {
         (true, _) => (),
-        (false, Status::Healthy) => info!(component = name, "{name} is healthy again"),
+        (false, Status::Healthy) => info!(component = name, "{name} is healthy"),
         (false, status) => warn!(component = name, ?status, "{name} is not healthy: {}", now.detail),
     }
 }

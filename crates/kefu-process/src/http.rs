@@ -14,12 +14,16 @@ use tokio_util::sync::CancellationToken;
 use crate::metrics;
 use crate::settings::SettingsError;
 
+mod connections;
+
+pub use connections::KeepAlive;
+
 /// Connections that wait to be accepted.
 const BACKLOG: u32 = 1024;
 /// A client that does not close its side is cut off after this.
 const DISCONNECT_TIMEOUT: Duration = Duration::from_secs(1);
 /// An idle connection is kept for this long; proxies reuse theirs.
-const KEEP_ALIVE: Duration = Duration::from_secs(30);
+const IDLE_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// What a server is allowed.
 #[derive(Clone, Copy, Debug)]
@@ -32,6 +36,8 @@ pub struct HttpLimits {
     pub shutdown_timeout: Duration,
     /// Server threads; `None` = one for each core.
     pub threads: Option<usize>,
+    /// Which connections are kept for a next request.
+    pub keep_alive: KeepAlive,
 }
 
 /// For ports that carry health, metrics and little else: one thread.
@@ -42,6 +48,7 @@ impl Default for HttpLimits {
             connections_max: 256,
             shutdown_timeout: Duration::from_secs(5),
             threads: Some(1),
+            keep_alive: KeepAlive::EveryAnswer,
         }
     }
 }
@@ -85,6 +92,9 @@ pub fn serve(
     let server = HttpServer::new(move || {
         App::new()
             .wrap(from_fn(metrics::observe))
+            .wrap(from_fn(move |request, next| {
+                connections::bound(limits.keep_alive, request, next)
+            }))
             .configure(|config| configure(config))
     });
     let server = match limits.threads {
@@ -92,7 +102,7 @@ pub fn serve(
         None => server,
     };
     let server = server
-        .keep_alive(KEEP_ALIVE)
+        .keep_alive(IDLE_TIMEOUT)
         .client_request_timeout(limits.header_timeout)
         .client_disconnect_timeout(DISCONNECT_TIMEOUT)
         .h1_allow_half_closed(false)

@@ -26,8 +26,9 @@ use lines::{JsonLines, TextLines};
 
 /// Longest time for the last spans to be exported at the end of the process.
 const FLUSH_TIMEOUT: Duration = Duration::from_secs(5);
-/// The level of libraries when `log.level` is a level and nothing more.
-const LIBRARY_LEVEL: &str = "warn";
+/// The levels of libraries when `log.level` is a level and nothing more. lapin calls every lost connection an error
+/// several times over; `kefu-queue` says once what it means.
+const LIBRARY_LEVEL: &str = "warn,lapin=off";
 
 /// The section `log`.
 #[derive(Clone, Debug, Deserialize)]
@@ -143,7 +144,8 @@ fn filter(level: &str) -> Result<EnvFilter, SettingsError> {
     }
     let has_level = parts.iter().any(|part| !part.contains(['=', '[']));
     let directives = match (parts.as_slice(), has_level) {
-        ([bare @ ("error" | "off")], true) => (*bare).to_owned(),
+        (["off"], true) => "off".to_owned(),
+        (["error"], true) => "error,lapin=off".to_owned(),
         ([bare], true) => format!("{LIBRARY_LEVEL},kefu={bare}"),
         (_, true) => level.to_owned(),
         (_, false) => format!("{LIBRARY_LEVEL},kefu=info,{level}"),

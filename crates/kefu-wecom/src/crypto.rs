@@ -7,6 +7,8 @@ mod frame;
 mod keyring;
 mod sealed;
 
+use std::fmt::Write;
+
 use aes::Aes256;
 use aes::cipher::block_padding::NoPadding;
 use aes::cipher::{BlockModeDecrypt, BlockModeEncrypt, KeyIvInit};
@@ -30,6 +32,7 @@ pub const TOKEN_LENGTH_MAX: usize = 32;
 const KEY_BYTES: usize = 32;
 const IV_BYTES: usize = 16;
 const BLOCK_BYTES: usize = 16;
+const SHA1_BYTES: usize = 20;
 
 /// Decodes an `EncodingAESKey`: 43 characters carry 258 bits for a 256-bit key, and WeCom does not
 /// clear the two spare ones, so three of four real keys are not canonical base64.
@@ -142,7 +145,11 @@ impl CallbackKey {
         for part in parts {
             hash.update(part);
         }
-        hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect()
+        let mut hex = String::with_capacity(2 * SHA1_BYTES);
+        for byte in hash.finalize() {
+            write!(hex, "{byte:02x}").expect("writing to a string cannot fail");
+        }
+        hex
     }
 
     /// Opens a signed callback. `encrypt` is the raw text, for an echo the `echostr`.

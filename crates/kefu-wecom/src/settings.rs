@@ -109,8 +109,8 @@ impl AppSettings {
         Some(ids.collect::<Vec<_>>()).filter(|ids| !ids.is_empty())
     }
 
-    /// Blank would make the empty receive id an accepted one.
-    fn corp_id(&self) -> Result<&str, InvalidAppSettings> {
+    /// Without the white space around it. Blank is refused: it would make the empty receive id an accepted one.
+    pub fn corp_id(&self) -> Result<&str, InvalidAppSettings> {
         match self.corp_id.trim() {
             "" => Err(InvalidAppSettings {
                 key: "corp_id",

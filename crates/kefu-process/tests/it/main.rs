@@ -1,5 +1,6 @@
 #![expect(clippy::unwrap_used, reason = "tests")]
 
+mod connections;
 mod process;
 mod settings;
 mod web;
