@@ -1,0 +1,123 @@
+use std::fs::{self, File, OpenOptions, TryLockError};
+use std::io;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use sqlx::sqlite::{SqliteConnectOptions, SqliteConnection, SqliteJournalMode, SqliteSynchronous};
+use sqlx::{ConnectOptions, Connection};
+
+use crate::QueueError;
+
+/// The layout this code reads; a newer file is refused.
+const SCHEMA_VERSION: i64 = 1;
+
+/// `seq` is the order within a queue. `step` and `ready_at` are set while a message waits in a retry step,
+/// `attempt` where the body cannot carry it; the last four tell a dead letter's story.
+const SCHEMA: &str = "
+    CREATE TABLE IF NOT EXISTS message (
+        seq        INTEGER PRIMARY KEY AUTOINCREMENT,
+        queue      TEXT    NOT NULL,
+        step       INTEGER,
+        ready_at   INTEGER,
+        leased     INTEGER NOT NULL DEFAULT 0,
+        deliveries INTEGER NOT NULL DEFAULT 0,
+        body       BLOB    NOT NULL,
+        attempt    INTEGER,
+        reason     TEXT,
+        error      TEXT,
+        lane       TEXT,
+        dead_at    INTEGER
+    ) STRICT;
+    CREATE INDEX IF NOT EXISTS message_order ON message (queue, step, leased, seq);
+    CREATE INDEX IF NOT EXISTS message_waiting ON message (ready_at) WHERE step IS NOT NULL;
+    PRAGMA user_version = 1;";
+
+/// How long SQLite waits for somebody who looks into the file with another program.
+const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// The open database and the lock that keeps other processes out until this is dropped.
+#[derive(Debug)]
+pub(super) struct QueueFile {
+    pub(super) path: String,
+    pub(super) connection: SqliteConnection,
+    _lock: File,
+}
+
+pub(super) async fn open(raw: &str) -> Result<QueueFile, QueueError> {
+    let path = path(raw)?;
+    let shown = path.display().to_string();
+    let lock = take_lock(&path, &shown)?;
+    let options = SqliteConnectOptions::new()
+        .filename(&path)
+        .create_if_missing(true)
+        .journal_mode(SqliteJournalMode::Wal)
+        // An answered callback survives power loss.
+        .synchronous(SqliteSynchronous::Full)
+        .busy_timeout(BUSY_TIMEOUT)
+        .disable_statement_logging();
+    let failed = |source| QueueError::Database {
+        path: shown.clone(),
+        source,
+    };
+    let mut connection = SqliteConnection::connect_with(&options).await.map_err(failed)?;
+    let version: i64 = sqlx::query_scalar("PRAGMA user_version")
+        .fetch_one(&mut connection)
+        .await
+        .map_err(failed)?;
+    if SCHEMA_VERSION < version {
+        let reason =
+            format!("{shown} was written by a newer version (layout {version}, known {SCHEMA_VERSION})");
+        return Err(QueueError::Setting {
+            key: "queue.url",
+            reason,
+        });
+    }
+    sqlx::raw_sql(SCHEMA)
+        .execute(&mut connection)
+        .await
+        .map_err(failed)?;
+    Ok(QueueFile {
+        path: shown,
+        connection,
+        _lock: lock,
+    })
+}
+
+/// `sqlite:PATH` and `sqlite://PATH` mean the same file.
+fn path(raw: &str) -> Result<PathBuf, QueueError> {
+    let raw = raw.strip_prefix("//").unwrap_or(raw);
+    if raw.is_empty() || raw.contains(['?', '\0']) || raw.starts_with(":memory:") {
+        let reason = "sqlite: must be followed by the path of a file, without options".to_owned();
+        return Err(QueueError::Setting {
+            key: "queue.url",
+            reason,
+        });
+    }
+    Ok(PathBuf::from(raw))
+}
+
+/// The kernel releases the lock on any exit of the process.
+fn take_lock(path: &Path, shown: &str) -> Result<File, QueueError> {
+    let failed = |source: io::Error| QueueError::File {
+        path: shown.to_owned(),
+        source,
+    };
+    if let Some(folder) = path.parent().filter(|folder| !folder.as_os_str().is_empty()) {
+        fs::create_dir_all(folder).map_err(failed)?;
+    }
+    let mut name = path.as_os_str().to_owned();
+    name.push(".lock");
+    let file = OpenOptions::new()
+        .create(true)
+        .truncate(false)
+        .write(true)
+        .open(name)
+        .map_err(failed)?;
+    match file.try_lock() {
+        Ok(()) => Ok(file),
+        Err(TryLockError::WouldBlock) => Err(QueueError::Locked {
+            path: shown.to_owned(),
+        }),
+        Err(TryLockError::Error(source)) => Err(failed(source)),
+    }
+}

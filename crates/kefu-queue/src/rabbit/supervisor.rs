@@ -1,0 +1,171 @@
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures::StreamExt;
+use lapin::Event;
+use tokio::time::{Instant, MissedTickBehavior, interval_at, sleep, timeout};
+use tokio_util::sync::CancellationToken;
+use tracing::{error, info, warn};
+
+use super::Shared;
+use super::connection::ConnectError;
+use super::link::{Link, Side, State};
+use super::topology::MISSING_PAUSE;
+use crate::QueueError;
+use crate::backoff::backoff;
+
+/// How often the broker is asked for a sign of life, by declaring the queues again …
+const WATCHDOG_EVERY: Duration = Duration::from_secs(15);
+
+/// … and how long it may take to answer.
+const WATCHDOG_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// Connects, watches, connects again; one attempt at a time, for ever.
+pub(crate) struct Supervisor {
+    shared: Arc<Shared>,
+    first: Option<Arc<Link>>,
+}
+
+/// Why a link is given up.
+enum End {
+    Stopped,
+    Lost(String),
+}
+
+impl Supervisor {
+    pub(super) fn new(shared: Arc<Shared>, first: Option<Arc<Link>>) -> Supervisor {
+        if let Some(link) = &first {
+            shared.state.send_replace(State::up(Arc::clone(link)));
+        }
+        Supervisor { shared, first }
+    }
+
+    pub(crate) async fn run(mut self, stop: CancellationToken) -> Result<(), QueueError> {
+        let mut generation = 1;
+        loop {
+            let link = match self.first.take() {
+                Some(link) => link,
+                None => {
+                    generation += 1;
+                    let connected = stop.run_until_cancelled(self.connect(generation)).await;
+                    let Some(link) = connected else { return Ok(()) };
+                    self.shared.state.send_replace(State::up(Arc::clone(&link)));
+                    link
+                }
+            };
+            let end = self.watch(&link, &stop).await;
+            let detail = match &end {
+                End::Stopped => "closed".to_owned(),
+                End::Lost(reason) => {
+                    warn!(
+                        url = self.shared.address.shown,
+                        reason, "connection to the broker lost"
+                    );
+                    format!("connection lost: {reason}")
+                }
+            };
+            self.shared.state.send_replace(State::down(detail));
+            link.close().await;
+            if matches!(end, End::Stopped) {
+                return Ok(());
+            }
+        }
+    }
+
+    async fn connect(&self, generation: u64) -> Arc<Link> {
+        let shared = &self.shared;
+        let mut failures = 0;
+        loop {
+            sleep(backoff(failures)).await;
+            let reason = match Link::connect(&shared.address, &shared.names, generation).await {
+                Ok(link) => {
+                    info!(url = shared.address.shown, "connected to the broker");
+                    return link;
+                }
+                Err(ConnectError::Refused(reason)) => {
+                    error!(url = shared.address.shown, reason, "broker refuses; trying on");
+                    format!("broker refuses: {reason}")
+                }
+                Err(ConnectError::Unavailable(reason)) => {
+                    warn!(
+                        url = shared.address.shown,
+                        reason, "broker does not answer; trying on"
+                    );
+                    format!("broker does not answer: {reason}")
+                }
+            };
+            shared.state.send_replace(State::down(reason));
+            failures += 1;
+        }
+    }
+
+    /// Returns when the link is of no more use.
+    async fn watch(&self, link: &Link, stop: &CancellationToken) -> End {
+        let mut events = link.take_events();
+        let mut watchdog = interval_at(Instant::now() + WATCHDOG_EVERY, WATCHDOG_EVERY);
+        watchdog.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        loop {
+            if !link.is_connected() {
+                return End::Lost("closed by the broker".to_owned());
+            }
+            let checked = tokio::select! {
+                biased;
+                () = stop.cancelled() => return End::Stopped,
+                event = events.next() => match event {
+                    Some((side, event)) => self.note(link, side, event),
+                    None => Err("no more events".to_owned()),
+                },
+                () = link.failed.notified() => Err("publishes are not confirmed".to_owned()),
+                () = link.repair.notified() => {
+                    sleep(MISSING_PAUSE).await;
+                    self.check(link).await
+                }
+                _ = watchdog.tick() => self.check(link).await,
+            };
+            if let Err(reason) = checked {
+                return End::Lost(reason);
+            }
+        }
+    }
+
+    fn note(&self, link: &Link, side: Side, event: Event) -> Result<(), String> {
+        match event {
+            Event::ConnectionBlocked(reason) => {
+                warn!(?side, reason, "broker blocks publishing");
+                if side == Side::Publish {
+                    link.publisher.set_blocked(true);
+                    self.describe(&format!("blocked by the broker: {reason}"));
+                }
+            }
+            Event::ConnectionUnblocked => {
+                info!(?side, "broker takes messages again");
+                if side == Side::Publish {
+                    link.publisher.set_blocked(false);
+                    self.describe("connected");
+                }
+            }
+            Event::Error(error) => return Err(error.to_string()),
+            _ => (),
+        }
+        Ok(())
+    }
+
+    fn describe(&self, detail: &str) {
+        self.shared
+            .state
+            .send_modify(|state| detail.clone_into(&mut state.detail));
+    }
+
+    /// A sign of life that also brings back what somebody deleted.
+    async fn check(&self, link: &Link) -> Result<(), String> {
+        match timeout(WATCHDOG_TIMEOUT, self.shared.names.declare(&link.consume)).await {
+            Ok(Ok(())) => Ok(()),
+            Ok(Err(failed)) if link.is_connected() => {
+                error!(name = failed.name, error = %failed.error, "queue cannot be declared");
+                Ok(())
+            }
+            Ok(Err(failed)) => Err(failed.error.to_string()),
+            Err(_) => Err(format!("no sign of life within {WATCHDOG_TIMEOUT:?}")),
+        }
+    }
+}

@@ -1,0 +1,37 @@
+use kefu_queue::{Queue, QueueSettings, Roles};
+
+use crate::bench::settings;
+
+async fn check(settings: QueueSettings, expected: &str) {
+    let error = Queue::open(&settings, Roles::Both, None).await.unwrap_err();
+    assert!(error.is_refusal());
+    let shown = error.to_string();
+    assert!(shown.starts_with(expected), "{shown}");
+    assert!(!shown.contains("hush"), "{shown}");
+}
+
+#[tokio::test]
+async fn impossible_settings_are_refused_by_name() {
+    check(settings("redis://u:hush@host"), "queue.url: must begin with").await;
+    check(settings("amqp://u:hush@host:port"), "queue.url: is no URL").await;
+    check(
+        settings("sqlite:"),
+        "queue.url: sqlite: must be followed by the path",
+    )
+    .await;
+    check(
+        settings("sqlite:/proc/nowhere/q.db"),
+        "queue.url: /proc/nowhere/q.db cannot be used",
+    )
+    .await;
+    let wrong = QueueSettings {
+        prefix: "a b".to_owned(),
+        ..settings("sqlite:x")
+    };
+    check(wrong, "queue.prefix: must be").await;
+    let wrong = QueueSettings {
+        retry_steps: "5s,soon".to_owned(),
+        ..settings("sqlite:x")
+    };
+    check(wrong, "queue.retry_steps: `soon` is no duration").await;
+}
