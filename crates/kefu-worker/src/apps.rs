@@ -1,0 +1,75 @@
+//! The apps whose customers are served.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use kefu_domain::{AccountId, CorpId};
+use kefu_process::SettingsError;
+use kefu_wecom::{AppCredentials, AppSettings};
+
+#[derive(Clone, Debug)]
+pub(crate) struct App {
+    pub(crate) name: String,
+    pub(crate) corp: CorpId,
+    /// The accounts to serve; `None` = all.
+    accounts: Option<BTreeSet<String>>,
+}
+
+impl App {
+    pub(crate) fn serves(&self, account: &AccountId) -> bool {
+        self.accounts
+            .as_ref()
+            .is_none_or(|accounts| accounts.contains(account.as_str()))
+    }
+}
+
+#[derive(Clone, Debug)]
+pub(crate) struct Apps(BTreeMap<String, App>);
+
+impl Apps {
+    /// Errors name the key, `apps.<name>.<key>`.
+    pub(crate) fn new(
+        settings: &BTreeMap<String, AppSettings>,
+    ) -> Result<(Apps, Vec<AppCredentials>), SettingsError> {
+        if settings.is_empty() {
+            let problem = "no app is set; the first one needs apps.default.corp_id and .secret";
+            return Err(SettingsError::new("apps", problem));
+        }
+        let mut apps = BTreeMap::new();
+        let mut credentials = Vec::new();
+        for (name, app) in settings {
+            let corp = CorpId::parse(&app.corp_id)
+                .map_err(|error| SettingsError::new(format!("apps.{name}.corp_id"), error.to_string()))?;
+            let problem = |error: kefu_wecom::settings::InvalidAppSettings| {
+                SettingsError::new(format!("apps.{name}.{}", error.key), error.reason)
+            };
+            credentials.push(app.credentials(name).map_err(problem)?);
+            let accounts = app.accounts().map(BTreeSet::from_iter);
+            apps.insert(
+                name.clone(),
+                App {
+                    name: name.clone(),
+                    corp,
+                    accounts,
+                },
+            );
+        }
+        Ok((Apps(apps), credentials))
+    }
+
+    pub(crate) fn get(&self, name: &str) -> Option<&App> {
+        self.0.get(name)
+    }
+
+    /// The app of a row: the one it names, else another of the same corp. Apps can be renamed, rows stay.
+    pub(crate) fn of_row(&self, name: &str, corp: &CorpId, account: &AccountId) -> Option<&App> {
+        let fits = |app: &&App| app.corp == *corp && app.serves(account);
+        self.0
+            .get(name)
+            .filter(fits)
+            .or_else(|| self.0.values().find(fits))
+    }
+
+    pub(crate) fn iter(&self) -> impl Iterator<Item = &App> {
+        self.0.values()
+    }
+}

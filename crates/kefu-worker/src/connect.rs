@@ -1,0 +1,167 @@
+//! Opening what the worker needs. A service that refuses ends the process, one that does not answer is waited for.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use backon::{BackoffBuilder, ExponentialBuilder};
+use kefu_domain::{HandoverKeywords, Rules};
+use kefu_process::{ExitError, Settings, SettingsError, tls};
+use kefu_queue::Queue;
+use kefu_state::{State, StateSettings};
+use kefu_store::{DatabaseSettings, Store, StoreError};
+use kefu_wecom::{AppCredentials, Client, WecomSettings};
+use tokio::time::sleep;
+use tracing::{info, warn};
+
+use crate::apps::Apps;
+use crate::context::{Context, Replies};
+use crate::gate::Gate;
+use crate::model::Model;
+use crate::tokens::StateTokens;
+use crate::turns::Turns;
+use crate::{AiSettings, ConversationSettings, ReplySettings, WorkerSettings};
+
+/// Longest time a setting may give one call: less than the time limits of the job around it.
+const CALL_TIMEOUT_MAX: Duration = Duration::from_secs(60);
+/// Longest `worker.rate_pause`.
+const RATE_PAUSE_MAX: Duration = Duration::from_secs(3600);
+const RETRY_FIRST: Duration = Duration::from_millis(200);
+const RETRY_LAST: Duration = Duration::from_secs(10);
+
+/// The settings of the worker's parts, read and checked before anything is opened.
+pub(crate) struct Parts {
+    apps: Apps,
+    credentials: Vec<AppCredentials>,
+    wecom: WecomSettings,
+    model: Option<Model>,
+    history_max: u32,
+    replies: Replies,
+    conversation: ConversationSettings,
+    rate_pause: Duration,
+    state: StateSettings,
+    database: DatabaseSettings,
+    tls: rustls::ClientConfig,
+}
+
+impl Parts {
+    pub(crate) fn read(settings: &Settings) -> anyhow::Result<Parts> {
+        let (apps, credentials) = Apps::new(&settings.entries("apps")?)?;
+        let wecom: WecomSettings = settings.section("wecom")?;
+        let ai: AiSettings = settings.section("ai")?;
+        let is_https = |url: &str| url.starts_with("https:");
+        let needs_tls = is_https(&wecom.api_base) || ai.base_url.as_deref().is_some_and(is_https);
+        let tls = tls::client_config_if(needs_tls)?;
+        check_timeout("wecom.timeout", wecom.timeout)?;
+        check_timeout("ai.timeout", ai.timeout)?;
+        // Only to learn whether the settings are good: the one that is used needs the state.
+        Client::new(&wecom, credentials.clone(), tls.clone(), None)
+            .map_err(|error| ExitError::refused_line(&error))?;
+        let state: StateSettings = settings.section("state")?;
+        state.check().map_err(|error| ExitError::refused_line(&error))?;
+        let database: DatabaseSettings = settings.section("database")?;
+        Store::check(&database).map_err(|error| ExitError::refused_for("database.url", &error))?;
+        Ok(Parts {
+            apps,
+            credentials,
+            replies: replies(&settings.section("reply")?)?,
+            conversation: settings.section("conversation")?,
+            rate_pause: rate_pause(settings)?,
+            state,
+            database,
+            model: Model::new(&ai, tls.clone())?,
+            history_max: ai.history_max,
+            tls,
+            wecom,
+        })
+    }
+
+    /// Opens the database (migrated to this version), the state and the clients.
+    pub(crate) async fn connect(self, queue: Queue) -> anyhow::Result<Context> {
+        let store = open_store(&self.database).await?;
+        let state = State::open(&self.state)
+            .await
+            .map_err(|error| ExitError::refused_line(&error))?;
+        let tokens = Arc::new(StateTokens(state.clone()));
+        let wecom = Client::new(&self.wecom, self.credentials, self.tls, Some(tokens))
+            .map_err(|error| ExitError::refused_line(&error))?;
+        Ok(Context {
+            turns: Turns::new(queue.clone(), self.conversation.merge_window),
+            first_run_age: self.conversation.first_run_age,
+            rate_pause: self.rate_pause,
+            history_max: self.history_max,
+            repeated_codes: wecom.repeated_codes().clone(),
+            apps: self.apps,
+            replies: self.replies,
+            gate: Gate::open(),
+            queue,
+            store,
+            state,
+            wecom,
+            model: self.model,
+        })
+    }
+}
+
+fn rate_pause(settings: &Settings) -> Result<Duration, SettingsError> {
+    let WorkerSettings { rate_pause, .. } = settings.section("worker")?;
+    match rate_pause.as_millis() == 0 || RATE_PAUSE_MAX < rate_pause {
+        true => Err(SettingsError::new("worker.rate_pause", "must be 1ms to 1h")),
+        false => Ok(rate_pause),
+    }
+}
+
+fn check_timeout(key: &str, timeout: Duration) -> Result<(), SettingsError> {
+    match timeout.is_zero() || CALL_TIMEOUT_MAX < timeout {
+        true => Err(SettingsError::new(key, "must be longer than 0s and at most 60s")),
+        false => Ok(()),
+    }
+}
+
+fn replies(settings: &ReplySettings) -> Result<Replies, SettingsError> {
+    let rules = Rules::parse(&settings.rules)
+        .map_err(|error| SettingsError::new("reply.rules", error.to_string()))?;
+    Ok(Replies {
+        rules,
+        fallback: settings.fallback.trim().to_owned(),
+        welcome: settings.welcome.trim().to_owned(),
+        handover_keywords: HandoverKeywords::parse(&settings.handover_keywords),
+    })
+}
+
+/// Opens and migrates, for as long as it takes the database to answer.
+async fn open_store(settings: &DatabaseSettings) -> anyhow::Result<Store> {
+    let mut waits = ExponentialBuilder::default()
+        .with_min_delay(RETRY_FIRST)
+        .with_max_delay(RETRY_LAST)
+        .with_jitter()
+        .without_max_times()
+        .build();
+    loop {
+        match open_and_migrate(settings).await {
+            Ok(store) => return Ok(store),
+            Err(error) if error.is_refusal() => {
+                return Err(ExitError::refused_for("database.url", &error).into());
+            }
+            Err(error) if error.is_unavailable() => {
+                warn!(
+                    error = &error as &dyn std::error::Error,
+                    "waiting for the database: {error}"
+                );
+            }
+            Err(error) => return Err(error.into()),
+        }
+        sleep(waits.next().unwrap_or(RETRY_LAST)).await;
+    }
+}
+
+async fn open_and_migrate(settings: &DatabaseSettings) -> Result<Store, StoreError> {
+    let store = Store::open(settings).await?;
+    let migrated = store.migrate().await?;
+    if !migrated.applied.is_empty() {
+        info!(
+            database.schema = migrated.to,
+            "migrated the database schema to version {}", migrated.to
+        );
+    }
+    Ok(store)
+}

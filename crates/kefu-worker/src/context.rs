@@ -1,0 +1,46 @@
+use std::time::Duration;
+
+use kefu_domain::{HandoverKeywords, Rules};
+use kefu_queue::Queue;
+use kefu_state::State;
+use kefu_store::Store;
+use kefu_wecom::Client;
+use kefu_wecom::error::RepeatedCodes;
+
+use crate::apps::Apps;
+use crate::gate::Gate;
+use crate::model::Model;
+use crate::turns::Turns;
+
+/// What every job needs; one per process.
+pub(crate) struct Context {
+    pub(crate) queue: Queue,
+    pub(crate) store: Store,
+    pub(crate) state: State,
+    pub(crate) wecom: Client,
+    pub(crate) model: Option<Model>,
+    pub(crate) apps: Apps,
+    pub(crate) replies: Replies,
+    pub(crate) repeated_codes: RepeatedCodes,
+    pub(crate) history_max: u32,
+    pub(crate) first_run_age: Duration,
+    /// After a rate limit.
+    pub(crate) rate_pause: Duration,
+    pub(crate) turns: Turns,
+    pub(crate) gate: Gate,
+}
+
+/// What is said without asking a model.
+pub(crate) struct Replies {
+    pub(crate) rules: Rules,
+    pub(crate) fallback: String,
+    pub(crate) welcome: String,
+    pub(crate) handover_keywords: HandoverKeywords,
+}
+
+impl Replies {
+    /// Whether customers who enter are greeted at all.
+    pub(crate) fn welcomes(&self) -> bool {
+        !self.welcome.is_empty()
+    }
+}

@@ -1,0 +1,181 @@
+//! `kf.sync`: pulls an account's messages under the lease on its row.
+//!
+//! The job is only a wake-up. Who finds the account held leaves a note on the row and is done; the holder pulls
+//! again until nobody has left a note since its last pull.
+
+use std::time::Duration;
+
+use anyhow::anyhow;
+use kefu_domain::{AccountId, CorpId, Millis};
+use kefu_process::{clock, trace};
+use kefu_queue::{Job, Lane, PublishError, Verdict};
+use kefu_store::{AccountLease, AcquireAccount, AcquiredAccount};
+use serde::Deserialize;
+use serde_json::json;
+use tracing::{debug, error, info, warn};
+
+use super::KF_SYNC;
+use crate::apps::App;
+use crate::context::Context;
+use crate::lease::{LEASE, guarded};
+use crate::outcome::{Fault, JobError};
+use crate::pull::{Pulled, pull};
+use crate::row::{after_failure, contained};
+
+const PUBLISH_WITHIN: Duration = Duration::from_secs(10);
+
+#[derive(Deserialize)]
+struct Payload {
+    /// Absent: all accounts of the app.
+    account: Option<String>,
+    /// The callback's, good for 10 min.
+    token: Option<String>,
+}
+
+pub(super) async fn run(context: &Context, job: &Job, redelivered: bool) -> Result<Verdict, JobError> {
+    let payload = Payload::deserialize(&job.payload)
+        .map_err(|_| JobError::Dead(anyhow!("payload of a pull does not read")))?;
+    let app = context
+        .apps
+        .get(&job.app)
+        .ok_or_else(|| JobError::Dead(anyhow!("app {} is not in the settings", job.app)))?;
+    let Some(account) = payload.account.filter(|account| !account.is_empty()) else {
+        // The token is the app's, not the account's.
+        let token = payload.token.as_deref().map(|token| (token, job.received_at));
+        wake_accounts_of(context, &job.app, token).await?;
+        return Ok(Verdict::Done);
+    };
+    let account = AccountId::parse(&account).map_err(|error| JobError::Dead(error.into()))?;
+    if !app.serves(&account) {
+        debug!(account.id = %account, "account is not among apps.{}.accounts", app.name);
+        return Ok(Verdict::Done);
+    }
+    let ask = AcquireAccount {
+        corp: &app.corp,
+        account: &account,
+        app: &app.name,
+        job_id: &job.id,
+        redelivered,
+        token: payload.token.as_deref(),
+        received_at: job.received_at,
+        lease: LEASE,
+    };
+    match context.store.acquire_account(ask).await? {
+        AcquiredAccount::Held => Ok(Verdict::Done),
+        AcquiredAccount::Won(lease) => hold(context, app, lease, job.attempt).await,
+    }
+}
+
+/// Pulls while the lease lasts, then writes to the row how it went.
+async fn hold(context: &Context, app: &App, lease: AccountLease, attempt: u32) -> Result<Verdict, JobError> {
+    let work = guarded(pull(context, app, lease.clone()), || {
+        context.store.extend_account(&lease, LEASE)
+    });
+    match contained(work).await {
+        Ok(Pulled::Drained) | Err(Fault::LeaseLost) => Ok(Verdict::Done),
+        Ok(Pulled::Unfinished { catching_up }) => succeed(context, app, &lease, catching_up).await,
+        Err(Fault::StoreAway(error)) => Err(JobError::StoreAway(error)),
+        Err(Fault::Wait { until_ms, .. }) => {
+            context.store.park_account(&lease, Millis(until_ms)).await?;
+            Ok(Verdict::Done)
+        }
+        Err(fault) => failed(context, &lease, attempt, &fault).await,
+    }
+}
+
+async fn failed(
+    context: &Context,
+    lease: &AccountLease,
+    attempt: u32,
+    fault: &Fault,
+) -> Result<Verdict, JobError> {
+    let text = fault.to_string();
+    let is_outside = matches!(fault, Fault::Outside(_));
+    if is_outside && attempt == 1 && 0 < lease.failures {
+        // One copy climbs the ladder for the row already. Further wake-ups look once and leave: were each to climb
+        // as well, a storm of callbacks during an outage would become a storm of pulls.
+        let wake_in = after_failure(context.queue.ladder(), lease.failures - 1).wake_in;
+        let until = Millis(clock::now_ms()) + wake_in;
+        context.store.park_account(lease, until).await?;
+        return Ok(Verdict::Done);
+    }
+    let next = after_failure(context.queue.ladder(), lease.failures);
+    match is_outside {
+        true => warn!(account.id = %lease.account, "pull failed, trying again: {text}"),
+        false => error!(account.id = %lease.account, "pull failed: {text}"),
+    }
+    if context.store.fail_account(lease, next.wake_in, &text).await? == 0 {
+        // Somebody else holds the row by now, and tries again if need be.
+        return Ok(Verdict::Done);
+    }
+    match next.exhausted && !is_outside {
+        // The row still wakes at the pace of the last step: the messages are at WeCom for three days.
+        true => Ok(Verdict::Dead {
+            reason: "out_of_attempts".to_owned(),
+            error: text,
+        }),
+        false => Ok(next.retry(&text)),
+    }
+}
+
+/// A long stream is pulled by several jobs, so that none runs into its time limit.
+async fn succeed(
+    context: &Context,
+    app: &App,
+    lease: &AccountLease,
+    catching_up: bool,
+) -> Result<Verdict, JobError> {
+    let lane = if catching_up { Lane::Low } else { Lane::High };
+    info!(account.id = %lease.account, job.lane = lane.as_str(), "stream is long: pulling on in another job");
+    // Released first: the successor must not find the lease held and leave.
+    context.store.yield_account(lease).await?;
+    if let Err(error) = publish(context, app, &lease.account, lane, None).await {
+        warn!("successor not published, the row will wake: {error}");
+    }
+    Ok(Verdict::Done)
+}
+
+/// Publishes a pull of one account, for a row that is due.
+pub(crate) async fn wake_account(
+    context: &Context,
+    app: &str,
+    corp: &CorpId,
+    account: &AccountId,
+) -> Result<(), PublishError> {
+    match context.apps.of_row(app, corp, account) {
+        Some(app) => publish(context, app, account, Lane::High, None).await,
+        None => Ok(()),
+    }
+}
+
+/// Asks WeCom which accounts the app has, and pulls all that are known.
+pub(crate) async fn wake_accounts_of(
+    context: &Context,
+    name: &str,
+    token: Option<(&str, Millis)>,
+) -> Result<(), JobError> {
+    let Some(app) = context.apps.get(name) else {
+        return Ok(());
+    };
+    crate::accounts::refresh(context, app).await?;
+    for row in context.store.accounts(name).await? {
+        publish(context, app, &row.account, Lane::High, token)
+            .await
+            .map_err(|error| JobError::Retry(anyhow::Error::new(error)))?;
+    }
+    Ok(())
+}
+
+async fn publish(
+    context: &Context,
+    app: &App,
+    account: &AccountId,
+    lane: Lane,
+    token: Option<(&str, Millis)>,
+) -> Result<(), PublishError> {
+    let payload = json!({ "account": account.as_str(), "token": token.map(|(token, _)| token) });
+    let received_at = token.map_or(Millis(clock::now_ms()), |(_, at)| at);
+    let mut job = Job::new(KF_SYNC, &app.name, lane, payload, received_at);
+    job.trace = trace::current_traceparent();
+    context.queue.publish(&job, PUBLISH_WITHIN).await
+}

@@ -1,0 +1,69 @@
+//! The worker: consumes jobs, pulls messages, decides replies, sends them.
+//!
+//! The one place where WeCom's words are translated into ours (`translate`). The database row is the truth and the
+//! job only a hint, so any number of workers can run, and any of them can die at any time.
+
+mod accounts;
+mod apps;
+mod archiver;
+mod calls;
+mod connect;
+mod context;
+mod gate;
+mod jobs;
+mod lease;
+mod model;
+mod outcome;
+mod pause;
+mod pull;
+mod row;
+mod settings;
+mod slot;
+mod sweeper;
+mod tokens;
+mod translate;
+mod turn;
+mod turns;
+mod worker;
+
+use anyhow::Context as _;
+use kefu_process::{ExitError, Settings, supervise, tls};
+use kefu_queue::{Queue, QueueSettings, Roles};
+use tokio::task::JoinSet;
+use tokio_util::sync::CancellationToken;
+
+pub use settings::{AiSettings, ConversationSettings, ReplySettings, Slots, WorkerSettings};
+pub use worker::Worker;
+
+/// Checks all settings the worker reads, without opening anything.
+pub fn check(settings: &Settings) -> anyhow::Result<()> {
+    worker::read(settings)?;
+    let _: QueueSettings = settings.section("queue")?;
+    Ok(())
+}
+
+/// Runs the worker as a process of its own, until `stop`.
+pub async fn run(settings: &Settings, stop: CancellationToken) -> anyhow::Result<()> {
+    let worker = Worker::bind(settings)?;
+    let queue_settings: QueueSettings = settings.section("queue")?;
+    let tls = tls::client_config_if(queue_settings.needs_tls())?;
+    let (queue, driver) = Queue::open(&queue_settings, Roles::WorkerOnly, Some(tls))
+        .await
+        .map_err(|error| match error.is_refusal() {
+            true => anyhow::Error::new(ExitError::refused_line(&error)),
+            false => anyhow::Error::new(error),
+        })?;
+
+    // The queue ends after the slots: jobs in flight still settle.
+    let queue_stop = CancellationToken::new();
+    let mut tasks = JoinSet::new();
+    let driver_stop = queue_stop.clone();
+    tasks.spawn(async move { driver.run(driver_stop).await.context("queue failed") });
+    let worker_stop = stop.clone();
+    tasks.spawn(async move {
+        let outcome = worker.run(queue, worker_stop).await;
+        queue_stop.cancel();
+        outcome
+    });
+    supervise(tasks, stop).await
+}

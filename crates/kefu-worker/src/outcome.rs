@@ -1,0 +1,117 @@
+//! How a job that did not finish ends, and where that is decided.
+
+use kefu_queue::{Ladder, Verdict};
+use kefu_store::StoreError;
+use kefu_wecom::error::Failure;
+use kefu_wecom::{ApiError, ErrorClass};
+use thiserror::Error;
+
+/// Why a job stopped before its end.
+///
+/// Jobs that stand on a row (`kf.sync`, `kf.turn`) write their retry to the row themselves and only then return;
+/// the others are decided by [`verdict`].
+#[derive(Debug, Error)]
+pub(crate) enum JobError {
+    /// Transient; one attempt is spent.
+    #[error("{0:#}")]
+    Retry(anyhow::Error),
+    /// Not now; no attempt is spent.
+    #[error("waits: {0}")]
+    Parked(&'static str),
+    /// Can never work.
+    #[error("{0:#}")]
+    Dead(anyhow::Error),
+    /// The database does not answer: no job's fault.
+    #[error("database does not answer")]
+    StoreAway(#[source] StoreError),
+}
+
+impl From<StoreError> for JobError {
+    fn from(error: StoreError) -> JobError {
+        match is_away(&error) {
+            true => JobError::StoreAway(error),
+            false => JobError::Retry(anyhow::Error::new(error).context("database refused")),
+        }
+    }
+}
+
+/// The verdict on a job without a row: its attempt stands in the envelope.
+pub(crate) fn verdict(ladder: &Ladder, attempt: u32, error: &JobError) -> Verdict {
+    let text = error.to_string();
+    match error {
+        JobError::Retry(_) => match ladder.after(attempt) {
+            Some(step) => Verdict::Retry { step, error: text },
+            None => Verdict::Dead {
+                reason: "out_of_attempts".to_owned(),
+                error: text,
+            },
+        },
+        JobError::Parked(reason) => Verdict::Parked {
+            step: longer_step(ladder, attempt),
+            reason: (*reason).to_owned(),
+        },
+        JobError::Dead(_) => Verdict::Dead {
+            reason: "permanent".to_owned(),
+            error: text,
+        },
+        // Only after the delivery was held for its time: somebody else may reach the database.
+        JobError::StoreAway(_) => Verdict::Interrupted,
+    }
+}
+
+/// The step after the one this attempt would get: what waits for a pause must not come back too early.
+fn longer_step(ladder: &Ladder, attempt: u32) -> usize {
+    let last = ladder.steps().len().saturating_sub(1);
+    ladder.after(attempt).map_or(last, |step| (step + 1).min(last))
+}
+
+/// Whose fault a failed run of a row was: only our own may end it.
+#[derive(Debug, Error)]
+pub(crate) enum Fault {
+    /// WeCom or the model: tried again for as long as the 48 h window is open.
+    #[error("{0:#}")]
+    Outside(anyhow::Error),
+    /// A panic, a time limit, an answer that makes no sense: dead after the last step.
+    #[error("{0:#}")]
+    Own(anyhow::Error),
+    /// A rate limit or a pause: no attempt is spent.
+    #[error("waits until {until_ms}: {reason}")]
+    Wait { until_ms: i64, reason: &'static str },
+    /// The lease went to somebody else, who now does the work.
+    #[error("the lease was lost")]
+    LeaseLost,
+    #[error("database does not answer")]
+    StoreAway(#[source] StoreError),
+}
+
+impl From<StoreError> for Fault {
+    fn from(error: StoreError) -> Fault {
+        match is_away(&error) {
+            true => Fault::StoreAway(error),
+            false => Fault::Own(anyhow::Error::new(error).context("database refused")),
+        }
+    }
+}
+
+impl Fault {
+    /// A failed call of WeCom that is not about a customer's message.
+    pub(crate) fn of_call(error: ApiError) -> Fault {
+        Fault::Outside(anyhow::Error::new(error))
+    }
+}
+
+/// Whether the same call may work within a second. One that got no answer in all its time has held its slot long
+/// enough: the next try is the job's.
+pub(crate) fn is_brief(error: &ApiError) -> bool {
+    let may_pass = matches!(
+        error.class(),
+        ErrorClass::Busy | ErrorClass::Network | ErrorClass::Ambiguous
+    );
+    may_pass && error.failure != Failure::TimedOut
+}
+
+/// Whether the database cannot be worked with now, which is no job's fault: it does not answer, or it refuses us
+/// until a person has mended something, such as a changed password.
+pub(crate) fn is_away(error: &StoreError) -> bool {
+    error.is_unavailable() || error.is_refusal()
+}

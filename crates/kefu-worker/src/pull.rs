@@ -1,0 +1,232 @@
+//! Pulling an account's stream to its end, one transaction a page.
+
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+use anyhow::anyhow;
+use kefu_domain::{ConversationKey, Millis};
+use kefu_process::clock;
+use kefu_store::{AccountLease, Page, PageOutcome, Released};
+use kefu_wecom::client::{SyncPage, SyncRequest};
+use kefu_wecom::codes::SYNC_TOKEN_INVALID;
+use metrics::counter;
+use tokio::time::Instant;
+use tracing::{debug, info, warn};
+
+use crate::apps::App;
+use crate::calls::call;
+use crate::context::Context;
+use crate::jobs::welcome_job;
+use crate::lease::LEASE;
+use crate::outcome::Fault;
+use crate::pause::Api;
+use crate::translate::page_message;
+
+/// A run ends after this many pages or this long, and a successor goes on.
+const PAGES_MAX: u32 = 50;
+const SOFT_LIMIT: Duration = Duration::from_secs(20);
+/// How often the cursor may move under us before that counts as a failure.
+const CURSOR_MOVES_MAX: u32 = 3;
+/// A callback's token is good for 10 min (doc 94670); a little less, for the way there.
+const TOKEN_AGE_MAX: Duration = Duration::from_secs(9 * 60);
+/// A welcome's code is good for 20 s (doc 96428).
+const WELCOME_AGE_MAX: Duration = Duration::from_secs(20);
+const PUBLISH_WITHIN: Duration = Duration::from_secs(10);
+
+/// How a run ended.
+pub(crate) enum Pulled {
+    /// Nothing more was wanted, and the lease is given back.
+    Drained,
+    /// There is more; the lease is still held.
+    Unfinished { catching_up: bool },
+}
+
+/// What a run has done so far.
+struct Run {
+    started_at: Instant,
+    pages: u32,
+    cursor_moves: u32,
+    owed: BTreeSet<ConversationKey>,
+}
+
+impl Run {
+    fn is_over(&self) -> bool {
+        PAGES_MAX <= self.pages || SOFT_LIMIT <= self.started_at.elapsed()
+    }
+}
+
+/// Pulls until nothing more is wanted, or for as long as one run may take.
+pub(crate) async fn pull(context: &Context, app: &App, lease: AccountLease) -> Result<Pulled, Fault> {
+    let mut run = Run {
+        started_at: Instant::now(),
+        pages: 0,
+        cursor_moves: 0,
+        owed: BTreeSet::new(),
+    };
+    let outcome = pull_to_end(context, app, lease, &mut run).await;
+    // A run that failed or grew too long has stored messages all the same; they do not wait for the next one.
+    context
+        .turns
+        .hurry(&app.name, std::mem::take(&mut run.owed))
+        .await;
+    outcome
+}
+
+async fn pull_to_end(
+    context: &Context,
+    app: &App,
+    mut lease: AccountLease,
+    run: &mut Run,
+) -> Result<Pulled, Fault> {
+    loop {
+        let noted = lease.wanted;
+        while pull_page(context, app, &mut lease, run).await? {
+            if run.is_over() {
+                return Ok(Pulled::Unfinished {
+                    catching_up: lease.catching_up,
+                });
+            }
+        }
+        // Only now: a later page may hold a servicer's answer, or take a question back.
+        let owed = std::mem::take(&mut run.owed);
+        context.turns.hurry(&app.name, owed).await;
+        match context.store.release_account(&lease, noted).await? {
+            Released::Free => return Ok(Pulled::Drained),
+            Released::Lost => return Err(Fault::LeaseLost),
+            Released::Again(fresh) => lease = fresh,
+        }
+        if run.is_over() {
+            return Ok(Pulled::Unfinished {
+                catching_up: lease.catching_up,
+            });
+        }
+    }
+}
+
+/// Pulls and stores one page; whether there is more.
+async fn pull_page(
+    context: &Context,
+    app: &App,
+    lease: &mut AccountLease,
+    run: &mut Run,
+) -> Result<bool, Fault> {
+    let page = fetch(context, app, lease).await?;
+    run.pages += 1;
+    let cursor_after = page.next_cursor.or_else(|| lease.cursor.clone());
+    if page.has_more && cursor_after == lease.cursor {
+        return Err(Fault::Own(anyhow!(
+            "WeCom says there is more, but its cursor does not move"
+        )));
+    }
+    let Some(cursor_after) = cursor_after else {
+        if !page.messages.is_empty() {
+            return Err(Fault::Own(anyhow!("WeCom hands out messages without a cursor")));
+        }
+        // An account where nothing has ever been said.
+        return Ok(false);
+    };
+    let now = Millis(clock::now_ms());
+    let stored = Page {
+        cursor_before: lease.cursor.clone(),
+        cursor_after: cursor_after.clone(),
+        has_more: page.has_more,
+        lease: LEASE,
+        messages: page
+            .messages
+            .iter()
+            .map(|message| page_message(message, now, context.replies.welcomes()))
+            .collect(),
+        history_before: lease
+            .first_pull
+            .then(|| lease.first_woken_at - context.first_run_age),
+        welcome_after: now - WELCOME_AGE_MAX,
+    };
+    match context.store.commit_page(lease, &stored).await? {
+        PageOutcome::Committed {
+            owed,
+            welcomes,
+            stored,
+            repeated,
+            unreadable,
+        } => {
+            count(lease, stored, repeated, unreadable);
+            context
+                .state
+                .mirror_cursor(&app.name, lease.account.as_str(), &cursor_after)
+                .await;
+            lease.cursor = Some(cursor_after);
+            run.owed.extend(owed);
+            welcome(context, app, &welcomes).await;
+            Ok(page.has_more)
+        }
+        PageOutcome::CursorMoved { cursor } => {
+            run.cursor_moves += 1;
+            if CURSOR_MOVES_MAX < run.cursor_moves {
+                return Err(Fault::Own(anyhow!("the cursor keeps moving under the lease")));
+            }
+            lease.cursor = cursor;
+            Ok(true)
+        }
+        PageOutcome::LeaseLost => Err(Fault::LeaseLost),
+    }
+}
+
+/// Asks for the next page, with the callback's token while it is fresh.
+async fn fetch(context: &Context, app: &App, lease: &mut AccountLease) -> Result<SyncPage, Fault> {
+    let now = Millis(clock::now_ms());
+    let is_fresh = lease.token_at.is_some_and(|at| now.since(at) < TOKEN_AGE_MAX);
+    if lease.token.is_some() && is_fresh {
+        match ask(context, app, lease, lease.token.clone(), Api::Sync).await? {
+            Err(error) if error.code() == Some(SYNC_TOKEN_INVALID) => {
+                info!(account.id = %lease.account, "callback token refused, pulling without one");
+                lease.token = None;
+            }
+            outcome => return outcome.map_err(Fault::of_call),
+        }
+    }
+    ask(context, app, lease, None, Api::SyncWithoutToken)
+        .await?
+        .map_err(Fault::of_call)
+}
+
+async fn ask(
+    context: &Context,
+    app: &App,
+    lease: &AccountLease,
+    token: Option<String>,
+    api: Api,
+) -> Result<Result<SyncPage, kefu_wecom::ApiError>, Fault> {
+    let request = SyncRequest {
+        cursor: lease.cursor.clone(),
+        token,
+        open_kfid: Some(lease.account.as_str().to_owned()),
+        ..SyncRequest::default()
+    };
+    call(context, &app.name, api, || {
+        context.wecom.sync_msg(&app.name, &request)
+    })
+    .await
+}
+
+async fn welcome(context: &Context, app: &App, ids: &[String]) {
+    for id in ids {
+        // Lost, it is late: the row is swept once more within the code's life.
+        if let Err(error) = context
+            .queue
+            .publish(&welcome_job(&app.name, id), PUBLISH_WITHIN)
+            .await
+        {
+            warn!("welcome not published: {error}");
+        }
+    }
+}
+
+fn count(lease: &AccountLease, stored: u64, repeated: u64, unreadable: u64) {
+    counter!("kefu_messages_pulled_total", "outcome" => "stored").increment(stored);
+    counter!("kefu_messages_pulled_total", "outcome" => "repeated").increment(repeated);
+    counter!("kefu_messages_pulled_total", "outcome" => "unreadable").increment(unreadable);
+    debug!(account.id = %lease.account, stored, repeated, "pulled a page of {} messages", stored + repeated);
+    if unreadable > 0 {
+        warn!(account.id = %lease.account, "{unreadable} messages could not be read and were stored raw");
+    }
+}

@@ -1,0 +1,83 @@
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use kefu_queue::Lane;
+use secrecy::SecretString;
+use serde::Deserialize;
+
+/// Section `worker`.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct WorkerSettings {
+    /// Health and metrics; port 0 takes a free one and logs it.
+    pub listen: SocketAddr,
+    pub slots: Slots,
+    /// How long jobs in flight may take to end at a stop.
+    #[serde(with = "humantime_serde")]
+    pub drain: Duration,
+    /// How long an API rests after WeCom said "too often"; paused work then comes back spread over as long again.
+    #[serde(with = "humantime_serde")]
+    pub rate_pause: Duration,
+}
+
+/// Consumers per lane: how many jobs of it run at the same time in one process.
+#[derive(Clone, Copy, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Slots {
+    pub high: usize,
+    pub medium: usize,
+    pub low: usize,
+}
+
+impl Slots {
+    pub(crate) fn of(&self, lane: Lane) -> usize {
+        match lane {
+            Lane::High => self.high,
+            Lane::Medium => self.medium,
+            Lane::Low => self.low,
+        }
+    }
+}
+
+/// Section `ai`: any server that speaks OpenAI's chat completions.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct AiSettings {
+    /// Includes `/v1`. Absent: rules and the fallback text only.
+    pub base_url: Option<String>,
+    pub api_key: Option<SecretString>,
+    pub model: Option<String>,
+    #[serde(with = "humantime_serde")]
+    pub timeout: Duration,
+    /// Questions to the model at the same time, per process.
+    pub concurrency: usize,
+    pub system_prompt: Option<String>,
+    /// Earlier lines of the conversation that the model is shown.
+    pub history_max: u32,
+}
+
+/// Section `reply`.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ReplySettings {
+    /// `word, word => answer`, one a line; the first hit wins.
+    pub rules: String,
+    /// Said when no rule hits and no model answers.
+    pub fallback: String,
+    /// Said to a customer who enters; empty: nothing.
+    pub welcome: String,
+    /// A comma list; a hit hands the conversation to a person.
+    pub handover_keywords: String,
+}
+
+/// Section `conversation`.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ConversationSettings {
+    /// How long further messages of a customer are waited for before the turn.
+    #[serde(with = "humantime_serde")]
+    pub merge_window: Duration,
+    /// On the first pull of an account: older messages are history and not answered.
+    #[serde(with = "humantime_serde")]
+    pub first_run_age: Duration,
+}

@@ -1,0 +1,165 @@
+//! One slot: takes a job of its lane, runs it, tells the queue how it ended, takes the next.
+
+use std::panic::AssertUnwindSafe;
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::anyhow;
+use futures::FutureExt;
+use kefu_process::trace;
+use kefu_queue::{Delivery, InvalidEnvelope, Job, Lane, Settled, Verdict};
+use metrics::{counter, histogram};
+use tokio::time::{Instant, timeout};
+use tokio_util::sync::CancellationToken;
+use tracing::{Instrument, error, field, info_span, warn};
+
+use crate::context::Context;
+use crate::jobs;
+use crate::outcome::{JobError, verdict};
+use crate::row::HARD_LIMIT;
+
+/// How long a job is held while the database is away, before another process may try it.
+const HELD_MAX: Duration = Duration::from_secs(30);
+
+pub(crate) async fn run(context: Arc<Context>, lane: Lane, stop: CancellationToken) -> anyhow::Result<()> {
+    let mut consumer = context.queue.consumer(lane);
+    loop {
+        tokio::select! {
+            biased;
+            () = stop.cancelled() => return Ok(()),
+            () = context.gate.opened() => (),
+        }
+        let delivery = tokio::select! {
+            biased;
+            () = context.gate.closed() => {
+                consumer.pause().await;
+                continue;
+            }
+            delivery = consumer.next(&stop) => delivery,
+        };
+        // None only after the stop.
+        let Some(delivery) = delivery else { return Ok(()) };
+        execute(&context, lane, delivery).await;
+    }
+}
+
+async fn execute(context: &Context, lane: Lane, delivery: Delivery) {
+    let started_at = Instant::now();
+    let (kind, span) = match &delivery.job {
+        Ok(job) => (job.kind.clone(), span(job)),
+        Err(_) => (
+            "unreadable".to_owned(),
+            info_span!("job", job.kind = "unreadable"),
+        ),
+    };
+    let verdict = match &delivery.job {
+        Ok(job) => {
+            job_verdict(context, job, delivery.redelivered)
+                .instrument(span.clone())
+                .await
+        }
+        Err(error) => unreadable(context, error),
+    };
+    let outcome = outcome(&verdict);
+    counter!("kefu_jobs_total", "kind" => kind.clone(), "outcome" => outcome).increment(1);
+    histogram!("kefu_job_duration_seconds", "kind" => kind).record(started_at.elapsed().as_secs_f64());
+    if delivery.settle(verdict).instrument(span).await == Settled::RedeliveryExpected {
+        warn!(
+            job.lane = lane.as_str(),
+            "a job's end did not reach the queue; it will come again and find its effects"
+        );
+    }
+}
+
+fn span(job: &Job) -> tracing::Span {
+    let span = info_span!(
+        "job",
+        job.id = job.id,
+        job.kind = job.kind,
+        job.attempt = job.attempt,
+        account.id = field::Empty,
+    );
+    trace::continue_from(&span, job.trace.as_deref());
+    span
+}
+
+async fn job_verdict(context: &Context, job: &Job, redelivered: bool) -> Verdict {
+    let held_at = Instant::now();
+    let mut redelivered = redelivered;
+    loop {
+        let error = match contained(context, job, redelivered).await {
+            None => {
+                return unknown(
+                    context,
+                    job.attempt,
+                    &format!("kind {} is not known here", job.kind),
+                );
+            }
+            Some(Ok(verdict)) => return verdict,
+            Some(Err(error)) => error,
+        };
+        let JobError::StoreAway(cause) = &error else {
+            if !matches!(error, JobError::Parked(_)) {
+                error!(
+                    error = &error as &dyn std::error::Error,
+                    "job {} failed: {error}", job.id
+                );
+            }
+            return verdict(context.queue.ladder(), job.attempt, &error);
+        };
+        context.gate.close(cause);
+        let left = HELD_MAX.saturating_sub(held_at.elapsed());
+        if left.is_zero() || !context.gate.opens_within(left).await {
+            return Verdict::Interrupted;
+        }
+        // Its own lease may still stand on the row: it is taken over as by a redelivery.
+        redelivered = true;
+    }
+}
+
+/// Jobs contain themselves; this is for what they do before and after their row is held.
+async fn contained(context: &Context, job: &Job, redelivered: bool) -> Option<Result<Verdict, JobError>> {
+    let run = AssertUnwindSafe(jobs::run(context, job, redelivered)).catch_unwind();
+    match timeout(HARD_LIMIT + Duration::from_secs(10), run).await {
+        Ok(Ok(outcome)) => outcome,
+        Ok(Err(_)) => Some(Err(JobError::Retry(anyhow!("the job panicked")))),
+        Err(_) => Some(Err(JobError::Retry(anyhow!(
+            "the job took longer than its time limit"
+        )))),
+    }
+}
+
+/// Bytes that are no envelope are dead at once; a newer worker may know a newer version.
+fn unreadable(context: &Context, error: &InvalidEnvelope) -> Verdict {
+    match error {
+        InvalidEnvelope::NotAnEnvelope { .. } => Verdict::Dead {
+            reason: "unreadable".to_owned(),
+            error: error.to_string(),
+        },
+        InvalidEnvelope::UnknownVersion { attempt, .. } => unknown(context, *attempt, &error.to_string()),
+    }
+}
+
+fn unknown(context: &Context, attempt: u32, error: &str) -> Verdict {
+    warn!("job not understood, leaving it to a newer worker: {error}");
+    match context.queue.ladder().after(attempt) {
+        Some(step) => Verdict::Retry {
+            step,
+            error: error.to_owned(),
+        },
+        None => Verdict::Dead {
+            reason: "unknown".to_owned(),
+            error: error.to_owned(),
+        },
+    }
+}
+
+fn outcome(verdict: &Verdict) -> &'static str {
+    match verdict {
+        Verdict::Done => "done",
+        Verdict::Retry { .. } => "retry",
+        Verdict::Parked { .. } => "parked",
+        Verdict::Dead { .. } => "dead",
+        Verdict::Interrupted => "interrupted",
+    }
+}

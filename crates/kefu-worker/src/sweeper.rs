@@ -1,0 +1,91 @@
+//! Brings back what was forgotten: rows whose `wake_at` has passed get their job published again.
+//!
+//! Lost copies, dead holders, wiped queues and pauses all end here. One process sweeps at a time.
+
+use std::time::Duration;
+
+use kefu_store::Due;
+use metrics::counter;
+use tokio::time::{MissedTickBehavior, interval};
+use tokio_util::sync::CancellationToken;
+use tracing::{info, warn};
+
+use crate::context::Context;
+use crate::jobs::{wake_account, welcome_job};
+use crate::outcome::is_away;
+use crate::turns::TurnJob;
+
+const TICK: Duration = Duration::from_secs(1);
+/// Rows of one tick: a backlog comes back at a pace the lanes can take.
+const ROWS_MAX: u32 = 200;
+const PUBLISH_WITHIN: Duration = Duration::from_secs(10);
+
+pub(crate) async fn run(context: &Context, stop: CancellationToken) -> anyhow::Result<()> {
+    let mut ticks = interval(TICK);
+    ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    loop {
+        tokio::select! {
+            biased;
+            () = stop.cancelled() => return Ok(()),
+            _ = ticks.tick() => (),
+        }
+        if context.gate.is_open() {
+            tokio::select! {
+                biased;
+                // What was taken and not published costs its rows one backoff.
+                () = stop.cancelled() => return Ok(()),
+                () = sweep(context) => (),
+            }
+        }
+    }
+}
+
+async fn sweep(context: &Context) {
+    let due = match context.store.due(ROWS_MAX).await {
+        Ok(due) => due,
+        Err(error) => {
+            if is_away(&error) {
+                context.gate.close(&error);
+            } else {
+                warn!(error = &error as &dyn std::error::Error, "sweep failed: {error}");
+            }
+            return;
+        }
+    };
+    if due.is_empty() {
+        return;
+    }
+    info!(
+        due.rows = due.len(),
+        "waking {} rows whose time has come",
+        due.len()
+    );
+    let mut turns = Vec::new();
+    for row in due {
+        match row {
+            Due::Conversation { key, app } => turns.push(TurnJob {
+                key,
+                app,
+                trace: None,
+            }),
+            Due::Account { corp, account, app } => {
+                counter!("kefu_swept_total", "row" => "account").increment(1);
+                if let Err(error) = wake_account(context, &app, &corp, &account).await {
+                    warn!("pull not published, its row will wake again: {error}");
+                }
+            }
+            Due::Welcome { id, app } => {
+                counter!("kefu_swept_total", "row" => "welcome").increment(1);
+                if let Err(error) = context
+                    .queue
+                    .publish(&welcome_job(&app, &id), PUBLISH_WITHIN)
+                    .await
+                {
+                    warn!("welcome not published: {error}");
+                }
+            }
+        }
+    }
+    counter!("kefu_swept_total", "row" => "conversation").increment(turns.len() as u64);
+    context.turns.publish(turns).await;
+}

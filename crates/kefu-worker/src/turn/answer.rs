@@ -1,0 +1,143 @@
+//! Deciding what to say: a rule, else the model, else the fallback. Decided once, stored, then sent.
+
+use std::time::Duration;
+
+use kefu_domain::{Handled, PartStatus, Purpose, plain_text, plan_text};
+use kefu_store::{Decision, NewPart, Speaker, Turn};
+use tokio::time::Instant;
+use tracing::{error, warn};
+
+use super::handover::hand_over;
+use super::session::{self, MaySend};
+use super::{Left, count, handle_owed, left, owed_ids, send_all};
+use crate::apps::App;
+use crate::context::Context;
+use crate::model::{Line, Model, Role};
+use crate::outcome::Fault;
+use crate::translate::placeholder;
+
+/// After a question that took longer the session state is read again: a person may have taken over.
+const STATE_AGE_MAX: Duration = Duration::from_secs(1);
+/// How often a turn fails for the model before the customer gets the fallback text.
+const MODEL_FAILURES_MAX: u32 = 2;
+
+/// Answers everything that is owed with one reply.
+pub(super) async fn answer(context: &Context, app: &App, turn: &Turn) -> Result<Left, Fault> {
+    if let MaySend::No { handled, .. } = session::check(context, app, &turn.lease.key).await? {
+        return handle_owed(context, turn, handled).await;
+    }
+    if wants_person(context, turn)
+        && let Some(left) = hand_over(context, app, turn).await?
+    {
+        return Ok(left);
+    }
+    let checked_at = Instant::now();
+    let text = decide(context, turn).await?;
+    if STATE_AGE_MAX < checked_at.elapsed()
+        && let MaySend::No { handled, .. } = session::check(context, app, &turn.lease.key).await?
+    {
+        return handle_owed(context, turn, handled).await;
+    }
+    reply(context, app, turn, &text).await
+}
+
+async fn reply(context: &Context, app: &App, turn: &Turn, text: &str) -> Result<Left, Fault> {
+    // A customer who is owed an answer has just written, so there is budget; if not, WeCom says so.
+    let parts = plan_text(text, turn.budget.parts_left().max(1));
+    let (Some(last), false) = (turn.owed.last(), parts.is_empty()) else {
+        return handle_owed(context, turn, Handled::NoReply).await;
+    };
+    let decision = Decision {
+        answered: owed_ids(turn),
+        handled: Handled::Answered,
+        parts: parts
+            .into_iter()
+            .map(|text| NewPart {
+                purpose: Purpose::Reply,
+                generation: 0,
+                text,
+            })
+            .collect(),
+        answers: last.id.clone(),
+    };
+    let parts = context
+        .store
+        .decide(&turn.lease, &decision)
+        .await?
+        .ok_or(Fault::LeaseLost)?;
+    count(Handled::Answered, turn.owed.len());
+    let open = parts
+        .iter()
+        .filter(|part| matches!(part.status, PartStatus::Planned | PartStatus::Sending));
+    send_all(context, app, turn, open).await?;
+    Ok(left(turn))
+}
+
+fn wants_person(context: &Context, turn: &Turn) -> bool {
+    let keywords = &context.replies.handover_keywords;
+    turn.owed
+        .iter()
+        .filter_map(|message| message.text.as_deref())
+        .any(|text| keywords.hit(text))
+}
+
+async fn decide(context: &Context, turn: &Turn) -> Result<String, Fault> {
+    let asked = turn.owed.iter().filter_map(|message| message.text.as_deref());
+    if let Some(answer) = asked
+        .into_iter()
+        .find_map(|text| context.replies.rules.answer(text))
+    {
+        return Ok(answer.to_owned());
+    }
+    let fallback = || context.replies.fallback.clone();
+    let Some(model) = &context.model else {
+        return Ok(fallback());
+    };
+    let answer = ask(model, turn).await?.map(|answer| plain_text(&answer));
+    Ok(answer
+        .filter(|answer| !answer.is_empty())
+        .unwrap_or_else(fallback))
+}
+
+/// Asks the model; `None` when it is of no use now and the customer should not wait for it any longer.
+async fn ask(model: &Model, turn: &Turn) -> Result<Option<String>, Fault> {
+    match model.ask(&lines(turn)).await {
+        Ok(answer) => Ok(Some(answer)),
+        Err(error) if error.is_transient() && turn.failures < MODEL_FAILURES_MAX => {
+            Err(Fault::Outside(anyhow::Error::new(error)))
+        }
+        Err(error) if error.is_transient() => {
+            warn!(
+                error = &error as &dyn std::error::Error,
+                "model still fails, saying the fallback: {error}"
+            );
+            Ok(None)
+        }
+        Err(error) => {
+            error!(
+                error = &error as &dyn std::error::Error,
+                "model refuses, saying the fallback: {error}"
+            );
+            Ok(None)
+        }
+    }
+}
+
+/// The history, then each unanswered message as a line of its own, its text unchanged.
+fn lines(turn: &Turn) -> Vec<Line> {
+    let shown = |msgtype: &str, text: &Option<String>| {
+        text.clone().unwrap_or_else(|| placeholder(msgtype).to_owned())
+    };
+    let history = turn.history.iter().map(|line| Line {
+        role: match line.who {
+            Speaker::Customer => Role::User,
+            Speaker::Us | Speaker::Servicer => Role::Assistant,
+        },
+        content: shown(&line.msgtype, &line.text),
+    });
+    let owed = turn.owed.iter().map(|message| Line {
+        role: Role::User,
+        content: shown(&message.msgtype, &message.text),
+    });
+    history.chain(owed).collect()
+}

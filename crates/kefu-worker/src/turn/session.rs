@@ -1,0 +1,87 @@
+//! Who may speak: WeCom's session state, read again before every reply. Fails closed.
+
+use kefu_domain::{CancelReason, ConversationKey, Handled, SessionState};
+use kefu_wecom::client::{ServiceState, StateNow};
+use kefu_wecom::{ApiError, ErrorClass};
+use tracing::{error, info};
+
+use super::now;
+use crate::apps::App;
+use crate::calls::call;
+use crate::context::Context;
+use crate::outcome::Fault;
+use crate::pause::Api;
+
+/// Whether we may speak, and what becomes of what is owed if not.
+pub(super) enum MaySend {
+    Yes,
+    No { handled: Handled, reason: CancelReason },
+}
+
+/// Reads the state from WeCom and notes it on the row.
+pub(super) async fn check(context: &Context, app: &App, key: &ConversationKey) -> Result<MaySend, Fault> {
+    let account = key.account.as_str();
+    let customer = key.customer.as_str();
+    let answer = call(context, &app.name, Api::ServiceState, || {
+        context.wecom.service_state(&app.name, account, customer)
+    })
+    .await?;
+    match answer {
+        Ok(StateNow { state, .. }) => {
+            let state = ours(state).ok_or_else(|| {
+                Fault::Outside(anyhow::anyhow!(
+                    "WeCom names a session state that is not known: {state:?}"
+                ))
+            })?;
+            context.store.set_session(key, state, now()).await?;
+            Ok(may_send(state))
+        }
+        Err(error) => refused(error),
+    }
+}
+
+/// What a state means for a reply.
+pub(super) fn may_send(state: SessionState) -> MaySend {
+    match state {
+        SessionState::Unhandled | SessionState::Assistant => MaySend::Yes,
+        SessionState::Pool => MaySend::No {
+            handled: Handled::Pool,
+            reason: CancelReason::Pool,
+        },
+        SessionState::Human => MaySend::No {
+            handled: Handled::Human,
+            reason: CancelReason::Human,
+        },
+        SessionState::Ended => MaySend::No {
+            handled: Handled::Expired,
+            reason: CancelReason::Expired,
+        },
+    }
+}
+
+/// A customer or account that WeCom does not know cannot be answered, ever; the rest may pass.
+fn refused(error: ApiError) -> Result<MaySend, Fault> {
+    if error.class() == ErrorClass::Permanent && error.code().is_some() {
+        error!(
+            error = &error as &dyn std::error::Error,
+            "conversation cannot be answered: {error}"
+        );
+        return Ok(MaySend::No {
+            handled: Handled::Failed,
+            reason: CancelReason::Broken,
+        });
+    }
+    info!("session state not read: {error}");
+    Err(Fault::of_call(error))
+}
+
+fn ours(state: ServiceState) -> Option<SessionState> {
+    match state {
+        ServiceState::Unhandled => Some(SessionState::Unhandled),
+        ServiceState::Assistant => Some(SessionState::Assistant),
+        ServiceState::Pool => Some(SessionState::Pool),
+        ServiceState::Human => Some(SessionState::Human),
+        ServiceState::Ended => Some(SessionState::Ended),
+        ServiceState::Other(_) => None,
+    }
+}

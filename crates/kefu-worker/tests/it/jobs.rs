@@ -1,0 +1,147 @@
+//! How jobs end that cannot succeed.
+
+use kefu_domain::Millis;
+use kefu_process::clock;
+use kefu_queue::{Job, Lane};
+use kefu_simulator::Effect;
+use serde_json::json;
+
+use crate::harness::{ACCOUNT, Kefu, tagged, wake_up};
+
+fn job(kind: &str, app: &str, payload: serde_json::Value) -> Job {
+    Job::new(kind, app, Lane::Medium, payload, Millis(clock::now_ms()))
+}
+
+async fn check_dead(kefu: &Kefu, job: &Job, reason: &str, attempts: u32) {
+    kefu.publish(job).await;
+    kefu.until("the letter is archived", async || {
+        !kefu.dead_letters().await.is_empty()
+    })
+    .await;
+    let letters = kefu.dead_letters().await;
+    assert_eq!(letters.len(), 1);
+    assert_eq!(
+        (letters[0].reason.as_str(), letters[0].attempts),
+        (reason, attempts)
+    );
+    assert!(letters[0].last_error.is_some() && letters[0].error_at.is_some());
+    kefu.until("nothing of it is left", async || kefu.waiting().await == 0)
+        .await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn s17_a_failure_of_our_own_climbs_exactly_the_ladder() {
+    let kefu = Kefu::start().await;
+    kefu.writes("wm0", &tagged(0)).await;
+    kefu.handled_all(1).await;
+    let pulled = kefu.report().sync_calls;
+    kefu.fault("kf/sync_msg", Effect::RepeatCursor);
+    kefu.fault("callback", Effect::Drop);
+    kefu.writes("wm1", &tagged(1)).await;
+    let started = std::time::Instant::now();
+    check_dead(&kefu, &wake_up("default", ACCOUNT), "out_of_attempts", 4).await;
+    assert_eq!(kefu.report().sync_calls - pulled, 4);
+    assert!(std::time::Duration::from_millis(600) <= started.elapsed());
+    let letter = &kefu.dead_letters().await[0];
+    assert_eq!(letter.kind.as_deref(), Some("kf.sync"));
+    assert!(
+        letter
+            .last_error
+            .as_deref()
+            .unwrap()
+            .contains("cursor does not move")
+    );
+
+    // Nothing is lost with the letter: the next wake-up pulls on.
+    kefu.simulator.clear_faults();
+    kefu.publish(&wake_up("default", ACCOUNT)).await;
+    kefu.until("the customer is answered", async || kefu.report().answered == 2)
+        .await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn s18_bytes_that_are_no_envelope_are_archived_as_they_came() {
+    let kefu = Kefu::start().await;
+    let mut broken = job("kf.turn", "default", json!({"customer": "\u{0}"}));
+    broken.kind = String::new();
+    check_dead(&kefu, &broken, "unreadable", 1).await;
+    let letter = &kefu.dead_letters().await[0];
+    assert_eq!(letter.raw, broken.encode());
+    assert!(letter.job_id.starts_with("raw-"));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_unknown_kind_climbs_the_ladder_before_it_dies() {
+    let kefu = Kefu::start().await;
+    check_dead(&kefu, &job("kf.tomorrow", "default", json!({})), "unknown", 4).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_unknown_version_climbs_the_ladder_before_it_dies() {
+    let kefu = Kefu::start().await;
+    let mut newer = job("kf.sync", "default", json!({}));
+    newer.v = 2;
+    check_dead(&kefu, &newer, "unknown", 4).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_app_that_is_not_in_the_settings_is_dead_at_once() {
+    let kefu = Kefu::start().await;
+    check_dead(&kefu, &wake_up("gone", ACCOUNT), "permanent", 1).await;
+    assert!(
+        kefu.dead_letters().await[0]
+            .last_error
+            .as_deref()
+            .unwrap()
+            .contains("gone")
+    );
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn payloads_of_another_shape_are_dead_at_once() {
+    for (kind, payload) in [
+        ("kf.sync", json!({"account": 7})),
+        ("kf.turn", json!({"corp": "ww1"})),
+        ("kf.turn", json!({"corp": "", "account": "wk", "customer": "wm"})),
+        ("kf.welcome", json!([])),
+        ("app.event", json!({"kind": "event.x"})),
+    ] {
+        let kefu = Kefu::start().await;
+        check_dead(&kefu, &job(kind, "default", payload), "permanent", 1).await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn hints_about_nothing_are_done() {
+    let kefu = Kefu::start().await;
+    let customer = json!({"corp": "ww1", "account": "wk", "customer": "wm"});
+    kefu.publish(&job("kf.turn", "default", customer)).await;
+    kefu.publish(&job("kf.welcome", "default", json!({"id": "none"})))
+        .await;
+    kefu.writes("wm1", &tagged(1)).await;
+    kefu.handled_all(1).await;
+    assert!(kefu.dead_letters().await.is_empty());
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn s17_a_turn_that_fails_by_our_own_fault_is_given_up_after_the_ladder() {
+    let kefu = Kefu::start().await;
+    const REFUSE: &str = "CREATE TRIGGER refuse BEFORE INSERT ON outbox BEGIN SELECT RAISE(ABORT, 'no'); END";
+    kefu.change(REFUSE).await;
+    kefu.writes("wm1", &tagged(1)).await;
+    kefu.handled_all(1).await;
+    kefu.until("the letter is archived", async || {
+        !kefu.dead_letters().await.is_empty()
+    })
+    .await;
+    let letter = &kefu.dead_letters().await[0];
+    assert_eq!((letter.reason.as_str(), letter.attempts), ("out_of_attempts", 4));
+    assert_eq!(kefu.handled().await, ["failed"]);
+    assert_eq!((kefu.report().model_calls, kefu.report().sends), (4, 0));
+
+    // The conversation goes on.
+    kefu.change("DROP TRIGGER refuse").await;
+    kefu.writes("wm1", &tagged(2)).await;
+    kefu.handled_all(2).await;
+    assert_eq!(kefu.replies("wm1").len(), 1);
+}

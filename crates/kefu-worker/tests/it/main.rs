@@ -1,0 +1,19 @@
+//! The worker against the simulator, over the embedded engines, all in one process.
+//!
+//! Numbers in names (`s30`) are those of the fault scenarios in the project's test plan.
+#![expect(clippy::unwrap_used, reason = "tests")]
+
+mod bad_settings;
+mod crashes;
+mod events;
+mod first_run;
+mod flow;
+mod harness;
+mod jobs;
+mod limits;
+mod model;
+mod pages;
+mod people;
+mod replies;
+mod sends;
+mod storms;

@@ -1,0 +1,169 @@
+//! Pulling: pages that repeat, swap, stand still, or hold what nobody can read.
+
+use futures::StreamExt;
+use futures::stream;
+use kefu_simulator::Effect;
+use serde_json::json;
+
+use crate::harness::{ACCOUNT, FALLBACK, Kefu, odd, tagged, wake_up};
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn s36_repeated_and_swapped_pages_bring_each_message_once() {
+    let kefu = Kefu::with(|setup| {
+        setup.simulator.page_size = 3;
+        setup.simulator.empty_page_every = Some(4);
+    })
+    .await;
+    kefu.fault_often("kf/sync_msg", Effect::RepeatPage, 0.4);
+    kefu.fault_often("kf/sync_msg", Effect::SwapOrder, 0.5);
+    for number in 0..40 {
+        kefu.writes(&format!("wm{}", number % 8), &tagged(number)).await;
+    }
+    kefu.handled_all(40).await;
+    kefu.assert_each_answered_once(40);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn s36_a_cursor_that_stands_still_is_a_failure_and_no_loop() {
+    let kefu = Kefu::with(|setup| setup.simulator.page_size = 2).await;
+    kefu.writes("wm0", &tagged(0)).await;
+    kefu.handled_all(1).await;
+    kefu.fault_times("kf/sync_msg", Effect::RepeatCursor, 3);
+    for number in 1..7 {
+        kefu.writes(&format!("wm{number}"), &tagged(number)).await;
+    }
+    kefu.handled_all(7).await;
+    kefu.assert_each_answered_once(7);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn s36_a_refused_callback_token_is_dropped_and_the_pull_goes_on() {
+    let kefu = Kefu::start().await;
+    kefu.fault_times(
+        "kf/sync_msg",
+        Effect::Error {
+            code: 95_007,
+            message: None,
+        },
+        1,
+    );
+    kefu.writes("wm1", &tagged(1)).await;
+    kefu.handled_all(1).await;
+    kefu.assert_each_answered_once(1);
+    assert_eq!(
+        kefu.number("SELECT CAST(max(failures) AS TEXT) FROM account")
+            .await,
+        0
+    );
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn s37_thousands_of_wake_ups_merge_into_few_pulls() {
+    let kefu = Kefu::start().await;
+    kefu.writes("wm0", &tagged(0)).await;
+    kefu.handled_all(1).await;
+    let before = kefu.report().sync_calls;
+    kefu.fault(
+        "kf/sync_msg",
+        Effect::Delay {
+            delay: std::time::Duration::from_millis(50),
+        },
+    );
+    stream::iter(0..5_000)
+        .for_each_concurrent(256, |_| async {
+            kefu.publish(&wake_up("default", ACCOUNT)).await
+        })
+        .await;
+    kefu.writes("wm1", &tagged(1)).await;
+    kefu.handled_all(2).await;
+    kefu.assert_each_answered_once(2);
+    let pulls = kefu.report().sync_calls - before;
+    assert!(pulls < 500, "{pulls} pulls");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn s37_a_message_that_comes_during_a_pull_is_not_forgotten() {
+    let kefu = Kefu::start().await;
+    let delay = std::time::Duration::from_millis(120);
+    kefu.fault("kf/sync_msg", Effect::Delay { delay });
+    for number in 0..8 {
+        kefu.writes(&format!("wm{number}"), &tagged(number)).await;
+        let calls = kefu.calls("kf/sync_msg");
+        kefu.until("a pull has read its page", async || {
+            calls < kefu.calls("kf/sync_msg")
+        })
+        .await;
+    }
+    kefu.handled_all(8).await;
+    kefu.assert_each_answered_once(8);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn poison_in_a_page_does_not_hold_the_cursor() {
+    let kefu = Kefu::with(|setup| setup.model = false).await;
+    // Nobody is told before the page is full.
+    kefu.fault("callback", Effect::Drop);
+    let poison = [
+        odd("msgid", json!("")),
+        odd("msgid", json!({"deep": [[[[]]]]})),
+        odd("msgid", json!("m".repeat(9_000))),
+        odd("external_userid", json!(null)),
+        odd("external_userid", json!(["wm"])),
+        odd("external_userid", json!("w".repeat(9_000))),
+        odd("origin", json!("nobody")),
+        odd("send_time", json!({})),
+        odd("send_time", json!(i64::MAX)),
+        odd("text", json!("no object")),
+        odd("text", json!({"content": "nul \u{0} inside"})),
+        odd("text", json!({"content": ["a", 1]})),
+        odd("event", json!(7)),
+        odd(
+            "event",
+            json!({"event_type": "user_recall_msg", "recall_msgid": 5}),
+        ),
+    ];
+    let count = poison.len();
+    for message in poison {
+        kefu.says(ACCOUNT, "wmPoison", message).await;
+    }
+    kefu.until("all callbacks are dropped", async || {
+        kefu.report().callbacks_dropped == count as u64
+    })
+    .await;
+    kefu.simulator.clear_faults();
+    kefu.writes("wm1", "hello").await;
+    kefu.until("the sound message is answered", async || {
+        kefu.replies("wm1") == [FALLBACK]
+    })
+    .await;
+    kefu.quiet().await;
+    let stored = kefu.number("SELECT CAST(count(*) AS TEXT) FROM message").await;
+    let unreadable = kefu.number("SELECT CAST(count(*) AS TEXT) FROM unreadable").await;
+    assert_eq!(stored + unreadable, count as i64 + 1);
+    assert!((4..=6).contains(&unreadable), "{unreadable}");
+    assert_eq!(
+        kefu.number("SELECT CAST(max(failures) AS TEXT) FROM account")
+            .await,
+        0
+    );
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_stream_longer_than_one_run_is_pulled_to_its_end() {
+    let kefu = Kefu::with(|setup| {
+        setup.simulator.page_size = 1;
+        setup.set("conversation.first_run_age", "1h");
+    })
+    .await;
+    kefu.fault("callback", Effect::Drop);
+    for number in 0..70 {
+        kefu.writes("wm1", &tagged(number)).await;
+    }
+    kefu.until("all callbacks are dropped", async || {
+        kefu.report().callbacks_dropped == 70
+    })
+    .await;
+    kefu.publish(&wake_up("default", ACCOUNT)).await;
+    kefu.handled_all(70).await;
+    kefu.assert_each_answered_once(70);
+}
