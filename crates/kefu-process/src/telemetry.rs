@@ -333,6 +333,19 @@ mod tests {
     }
 
     #[test]
+    fn a_library_that_calls_every_lost_connection_an_error_is_heard_only_when_named() {
+        let noise = || tracing::error!(target: "lapin::channel", "noise");
+        for (level, expected) in [
+            ("info", 0),
+            ("error", 0),
+            ("kefu_queue=debug", 0),
+            ("lapin=warn", 1),
+        ] {
+            assert_eq!(lines(true, level, noise).len(), expected, "{level}");
+        }
+    }
+
+    #[test]
     fn a_level_that_is_none_is_refused_with_its_key() {
         for bad in ["inof", "", "info,,", "info,kefu_worker=loud", "3"] {
             let error = filter(bad).unwrap_err();

@@ -33,6 +33,11 @@ pub(crate) enum Target {
 }
 
 impl StateSettings {
+    /// Whether the values are possible; nothing is opened.
+    pub fn check(&self) -> Result<(), StateError> {
+        self.target().map(drop)
+    }
+
     /// Checks every value; the error names the key and never repeats the URL, which may hold a password.
     pub(crate) fn target(&self) -> Result<Target, StateError> {
         let refuse = |key, problem: String| Err(StateError::Setting { key, problem });

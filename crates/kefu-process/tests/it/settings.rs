@@ -46,6 +46,8 @@ struct Worker {
     slots: Slots,
     #[serde(with = "humantime_serde")]
     drain: Duration,
+    #[serde(with = "humantime_serde")]
+    rate_pause: Duration,
 }
 
 #[derive(Debug, Deserialize)]
@@ -84,6 +86,7 @@ fn the_reference_fills_every_section() {
         (worker.slots.high, worker.slots.medium, worker.slots.low),
         (16, 64, 8)
     );
+    assert_eq!(worker.rate_pause, Duration::from_secs(60));
     assert_eq!(worker.listen, "127.0.0.1:3002".parse().unwrap());
     let log: LogSettings = settings.section("log").unwrap();
     assert_eq!((log.format, log.level.as_str()), (LogFormat::Auto, "info"));

@@ -110,6 +110,8 @@ async fn open_postgres(url: &str, pool: u32) -> Result<Store, StoreError> {
     let pool = PgPoolOptions::new()
         .max_connections(pool)
         .acquire_timeout(ACQUIRE_MAX)
+        // A line for each wait would fill the log under load; the limit is what counts.
+        .acquire_slow_threshold(ACQUIRE_MAX)
         .test_before_acquire(false)
         .before_acquire(|connection, rest| {
             Box::pin(async move {

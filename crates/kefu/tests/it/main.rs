@@ -2,3 +2,16 @@
 #![expect(clippy::unwrap_used, reason = "tests")]
 
 mod workspace;
+
+mod stage;
+
+mod by_hand;
+mod commands;
+mod conversation;
+mod demo;
+mod fleet;
+mod official;
+mod refusals;
+mod refusing_services;
+mod telemetry;
+mod waiting;

@@ -46,9 +46,16 @@ const IMPORTS: &[(&str, &[&str])] = &[
 
 /// An outside package (`*` at the end: a family) and the only crates that may name it.
 const HOMES: &[(&str, &[&str])] = &[
+    // The command's bench has a bare handler to compare the ingress with.
     (
         "actix-*",
-        &["kefu-ingress", "kefu-process", "kefu-simulator", "kefu-worker"],
+        &[
+            "kefu",
+            "kefu-ingress",
+            "kefu-process",
+            "kefu-simulator",
+            "kefu-worker",
+        ],
     ),
     ("aes", &["kefu-wecom"]),
     ("cbc", &["kefu-wecom"]),

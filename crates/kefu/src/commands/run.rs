@@ -1,0 +1,25 @@
+use std::path::Path;
+
+use kefu_process::{Settings, stop_on_signal};
+
+use crate::cli::Role;
+use crate::commands::start_telemetry;
+use crate::roles::BothRoles;
+
+pub(super) async fn run(config: Option<&Path>, roles: &[Role]) -> anyhow::Result<()> {
+    let settings = Settings::load(config)?;
+    let has = |role| roles.is_empty() || roles.contains(&role);
+    let (ingress, worker) = (has(Role::Ingress), has(Role::Worker));
+    let name = match (ingress, worker) {
+        (true, false) => "kefu-ingress",
+        (false, true) => "kefu-worker",
+        _ => "kefu",
+    };
+    let _telemetry = start_telemetry(name, &settings)?;
+    let stop = stop_on_signal()?;
+    match (ingress, worker) {
+        (true, false) => kefu_ingress::run(&settings, stop).await,
+        (false, true) => kefu_worker::run(&settings, stop).await,
+        _ => BothRoles::bind(&settings).await?.run(stop).await,
+    }
+}

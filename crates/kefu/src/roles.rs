@@ -1,0 +1,76 @@
+//! Both roles in one process, over one queue.
+
+use std::net::SocketAddr;
+
+use anyhow::Context;
+use kefu_ingress::Server;
+use kefu_process::{ExitError, Settings, supervise, tls};
+use kefu_queue::{Driver, Queue, QueueSettings, Roles};
+use kefu_worker::Worker;
+use tokio::task::JoinSet;
+use tokio_util::sync::CancellationToken;
+
+/// Ingress and worker with their ports taken.
+pub(crate) struct BothRoles {
+    queue: Queue,
+    driver: Driver,
+    ingress: Server,
+    worker: Worker,
+}
+
+impl BothRoles {
+    pub(crate) async fn bind(settings: &Settings) -> anyhow::Result<BothRoles> {
+        // Before a file is made or a broker asked: a wrong key ends the start.
+        kefu_ingress::check(settings)?;
+        let worker = Worker::bind(settings)?;
+        let (queue, driver) = open_queue(settings, Roles::Both).await?;
+        let ingress = Server::bind(settings, queue.clone())?;
+        Ok(BothRoles {
+            queue,
+            driver,
+            ingress,
+            worker,
+        })
+    }
+
+    /// Where callbacks are taken.
+    pub(crate) fn callback_address(&self) -> std::io::Result<SocketAddr> {
+        self.ingress.address()
+    }
+
+    /// Runs both until `stop`. The queue ends last: callbacks and jobs in flight still need it.
+    pub(crate) async fn run(self, stop: CancellationToken) -> anyhow::Result<()> {
+        let BothRoles {
+            queue,
+            driver,
+            ingress,
+            worker,
+        } = self;
+        let queue_stop = CancellationToken::new();
+        let mut tasks = JoinSet::new();
+        let driver_stop = queue_stop.clone();
+        tasks.spawn(async move { driver.run(driver_stop).await.context("queue failed") });
+        let roles_stop = stop.clone();
+        tasks.spawn(async move {
+            let mut roles = JoinSet::new();
+            roles.spawn(ingress.run(roles_stop.clone()));
+            roles.spawn(worker.run(queue, roles_stop.clone()));
+            let outcome = supervise(roles, roles_stop).await;
+            queue_stop.cancel();
+            outcome
+        });
+        supervise(tasks, stop).await
+    }
+}
+
+/// Opens the queue of the settings; a refusal ends the process with its line.
+pub(crate) async fn open_queue(settings: &Settings, roles: Roles) -> anyhow::Result<(Queue, Driver)> {
+    let section: QueueSettings = settings.section("queue")?;
+    let tls = tls::client_config_if(section.needs_tls())?;
+    Queue::open(&section, roles, Some(tls))
+        .await
+        .map_err(|error| match error.is_refusal() {
+            true => ExitError::refused_line(&error).into(),
+            false => error.into(),
+        })
+}

@@ -1,0 +1,124 @@
+use std::sync::atomic::{AtomicU32, Ordering};
+
+use serde_json::Value;
+use sqlx::{AssertSqlSafe, Connection, PgConnection};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
+
+use super::http;
+
+/// The real services with a corner of each for one test: queues under a prefix, a schema, a Redis database.
+pub(crate) struct Services {
+    pub(crate) amqp: String,
+    pub(crate) redis: String,
+    pub(crate) postgres: String,
+    pub(crate) prefix: String,
+    schema: String,
+    management: String,
+}
+
+impl Services {
+    pub(crate) async fn own() -> Services {
+        static COUNT: AtomicU32 = AtomicU32::new(0);
+        let number = COUNT.fetch_add(1, Ordering::Relaxed);
+        let name = format!("kefu_e2e_{}_{number}", std::process::id());
+        let base = service("DATABASE_URL");
+        let mark = if base.contains('?') { '&' } else { '?' };
+        // Redis has 16 databases; number 0 belongs to the tests of the library.
+        let (redis, _) = service("REDIS_URL")
+            .rsplit_once('/')
+            .map(|(host, n)| (host.to_owned(), n.to_owned()))
+            .unwrap();
+        let services = Services {
+            amqp: service("AMQP_URL"),
+            redis: format!("{redis}/{}", 1 + number % 15),
+            postgres: format!("{base}{mark}options[search_path]={name}"),
+            prefix: name.clone(),
+            schema: name,
+            management: service("RABBITMQ_MANAGEMENT_URL"),
+        };
+        services
+            .sql(&format!(
+                "DROP SCHEMA IF EXISTS {0} CASCADE; CREATE SCHEMA {0}",
+                services.schema
+            ))
+            .await;
+        services.flush_redis().await;
+        services
+    }
+
+    /// What the environment of a role says about them.
+    pub(crate) fn settings(&self) -> Vec<(String, String)> {
+        let pairs = [
+            ("AMQP_URL", &self.amqp),
+            ("REDIS_URL", &self.redis),
+            ("DATABASE_URL", &self.postgres),
+            ("KEFU_QUEUE__PREFIX", &self.prefix),
+        ];
+        pairs
+            .map(|(name, value)| (name.to_owned(), value.clone()))
+            .to_vec()
+    }
+
+    /// Statements in the test's own schema.
+    pub(crate) async fn sql(&self, statements: &str) {
+        let mut connection = PgConnection::connect(&self.postgres).await.unwrap();
+        sqlx::raw_sql(AssertSqlSafe(statements.to_owned()))
+            .execute(&mut connection)
+            .await
+            .unwrap();
+        connection.close().await.unwrap();
+    }
+
+    /// The queues of this test as the management page shows them.
+    pub(crate) async fn queues(&self) -> Vec<Value> {
+        self.listed("queues").await
+    }
+
+    /// Takes everything away again; what a failed test leaves behind is in nobody's way.
+    pub(crate) async fn remove(self) {
+        for kind in ["queues", "exchanges"] {
+            for name in self.names(kind).await {
+                let url = format!("{}/api/{kind}/%2f/{name}", self.management);
+                let removed = http().delete(url).send().await.unwrap();
+                removed.error_for_status().unwrap();
+            }
+        }
+        self.sql(&format!("DROP SCHEMA {} CASCADE", self.schema)).await;
+    }
+
+    async fn names(&self, kind: &str) -> Vec<String> {
+        let ours = self.listed(kind).await.into_iter();
+        ours.map(|found| found["name"].as_str().unwrap().to_owned())
+            .collect()
+    }
+
+    /// What the management page lists under this test's prefix.
+    async fn listed(&self, kind: &str) -> Vec<Value> {
+        let url = format!("{}/api/{kind}/%2f", self.management);
+        let all: Vec<Value> = http().get(url).send().await.unwrap().json().await.unwrap();
+        let prefix = format!("{}.", self.prefix);
+        let is_ours = |found: &Value| found["name"].as_str().unwrap().starts_with(&prefix);
+        all.into_iter().filter(is_ours).collect()
+    }
+
+    async fn flush_redis(&self) {
+        let (login, rest) = self.redis.trim_start_matches("redis://").split_once('@').unwrap();
+        let (user, password) = login.split_once(':').unwrap();
+        let (address, database) = rest.split_once('/').unwrap();
+        let mut stream = TcpStream::connect(address).await.unwrap();
+        let user = if user.is_empty() { "default" } else { user };
+        let commands = format!("AUTH {user} {password}\r\nSELECT {database}\r\nFLUSHDB\r\nQUIT\r\n");
+        stream.write_all(commands.as_bytes()).await.unwrap();
+        let mut answers = String::new();
+        stream.read_to_string(&mut answers).await.unwrap();
+        assert_eq!(answers, "+OK\r\n".repeat(4));
+    }
+}
+
+/// A missing service is a failure, never a skip.
+fn service(variable: &str) -> String {
+    std::env::var(variable).unwrap_or_else(|_| {
+        panic!("{variable} is not set: run `eval \"$(scripts/services start)\"` in the root, then the tests")
+    })
+}
