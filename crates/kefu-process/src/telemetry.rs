@@ -5,7 +5,7 @@ use std::sync::Mutex;
 use std::time::Duration;
 
 use opentelemetry::trace::TracerProvider as _;
-use opentelemetry_otlp::SpanExporter;
+use opentelemetry_otlp::{SpanExporter, WithHttpConfig as _};
 use opentelemetry_sdk::Resource;
 use opentelemetry_sdk::trace::{Sampler, SdkTracerProvider};
 use serde::Deserialize;
@@ -24,6 +24,8 @@ mod lines;
 
 use lines::{JsonLines, TextLines};
 
+/// Longest time for one export.
+const EXPORT_TIMEOUT: Duration = Duration::from_secs(10);
 /// Longest time for the last spans to be exported at the end of the process.
 const FLUSH_TIMEOUT: Duration = Duration::from_secs(5);
 /// The levels of libraries when `log.level` is a level and nothing more. lapin calls every lost connection an error
@@ -155,6 +157,22 @@ fn filter(level: &str) -> Result<EnvFilter, SettingsError> {
         .map_err(|error| refuse(error.to_string()))
 }
 
+/// The client of the batch thread, which has no runtime, hence a blocking one. It is ours, for the TLS set-up is.
+fn export_client(is_tls: bool) -> Result<reqwest::blocking::Client, String> {
+    let config = tls::client_config_if(is_tls).map_err(|error| error.to_string())?;
+    let build = move || {
+        reqwest::blocking::Client::builder()
+            .tls_backend_preconfigured(config)
+            .timeout(EXPORT_TIMEOUT)
+            .build()
+    };
+    // A thread of its own: a blocking client brings a runtime, which may not be made inside another one.
+    let built = std::thread::spawn(build)
+        .join()
+        .map_err(|_| "its client panicked".to_owned())?;
+    built.map_err(|error| error.to_string())
+}
+
 /// Without an exporter spans get their ids and are dropped at once, which costs next to nothing.
 fn provider(role: &str) -> Result<SdkTracerProvider, SettingsError> {
     let is_set = |name: &&str| std::env::var_os(name).is_some_and(|value| !value.is_empty());
@@ -167,10 +185,13 @@ fn provider(role: &str) -> Result<SdkTracerProvider, SettingsError> {
             .with_sampler(Sampler::AlwaysOff)
             .build());
     };
+    let refuse = |error: String| SettingsError::new(endpoint, format!("traces cannot be exported: {error}"));
+    let is_tls = std::env::var(endpoint).is_ok_and(|url| url.starts_with("https:"));
     let exporter = SpanExporter::builder()
         .with_http()
+        .with_http_client(export_client(is_tls).map_err(refuse)?)
         .build()
-        .map_err(|error| SettingsError::new(endpoint, format!("traces cannot be exported: {error}")))?;
+        .map_err(|error| refuse(error.to_string()))?;
     let resource = Resource::builder();
     let resource = match is_set(&"OTEL_SERVICE_NAME") {
         true => resource,

@@ -15,6 +15,11 @@ pub(super) fn describe() {
 }
 
 const COUNTERS: &[(&str, &str)] = &[
+    ("kefu_spooled_total", "Jobs written to the disk spool"),
+    (
+        "kefu_spool_drained_total",
+        "Jobs handed over from the disk spool to the broker",
+    ),
     (
         "http_requests_total",
         "Requests answered, by method, path pattern and status",
@@ -23,24 +28,48 @@ const COUNTERS: &[(&str, &str)] = &[
         "kefu_callbacks_total",
         "Callbacks received, by app, kind and outcome",
     ),
+    (
+        "kefu_dead_letters_total",
+        "Jobs that ended for good without success, by kind and reason",
+    ),
     ("kefu_jobs_total", "Jobs ended, by kind and outcome"),
+    (
+        "kefu_messages_pulled_total",
+        "Messages of pulled pages, by outcome (stored, repeated, unreadable)",
+    ),
+    ("kefu_model_calls_total", "Questions to the model, by outcome"),
+    ("kefu_parts_total", "Parts of replies, by outcome"),
+    (
+        "kefu_put_back_total",
+        "Jobs without a verdict that got a second life, by kind",
+    ),
+    (
+        "kefu_redeliveries_expected_total",
+        "Verdicts that did not reach the queue, so that the job comes again",
+    ),
+    ("kefu_replays_total", "Dead letters published again, by kind"),
     (
         "kefu_retries_total",
         "Jobs sent to a retry step, by lane and step",
     ),
     (
-        "kefu_dead_letters_total",
-        "Jobs that ended for good without success, by kind and reason",
+        "kefu_spool_drained_total",
+        "Callbacks moved from the disk spool to the broker",
     ),
-    ("kefu_replies_total", "Parts of replies, by outcome"),
-    ("kefu_welcomes_total", "Welcomes, by outcome"),
-    ("kefu_wecom_calls_total", "Calls to WeCom, by API and outcome"),
-    ("kefu_model_calls_total", "Questions to the model, by outcome"),
     (
-        "kefu_state_fallback_total",
-        "Operations answered from memory while Redis was away",
+        "kefu_spooled_total",
+        "Callbacks kept in the disk spool because the broker did not take them",
     ),
-    ("kefu_reconnects_total", "Connections made again, by service"),
+    (
+        "kefu_state_operations_total",
+        "Operations of the state, by engine, operation and outcome",
+    ),
+    (
+        "kefu_swept_total",
+        "Rows woken because their time had come, by row",
+    ),
+    ("kefu_wecom_calls_total", "Calls to WeCom, by API and outcome"),
+    ("kefu_welcomes_total", "Welcomes, by outcome"),
     ("message_processed_total", "Customer messages handled, by outcome"),
 ];
 
@@ -48,10 +77,29 @@ const GAUGES: &[(&str, Unit, &str)] = &[
     (
         "kefu_queue_depth",
         Unit::Count,
-        "Jobs ready in the queue, by lane",
+        "Jobs waiting in the queue, by lane; also `retry` and `dead`",
     ),
-    ("kefu_slots_busy", Unit::Count, "Slots that run a job, by lane"),
-    ("kefu_spool_depth", Unit::Count, "Callbacks in the disk spool"),
+    (
+        "kefu_replies_unknown",
+        Unit::Count,
+        "Parts of replies of which nobody knows whether they were seen",
+    ),
+    (
+        "kefu_spool_bytes",
+        Unit::Bytes,
+        "Size of what the disk spool holds",
+    ),
+    ("kefu_spool_depth", Unit::Count, "Jobs in the disk spool"),
+    (
+        "kefu_spool_bytes",
+        Unit::Bytes,
+        "Size of the jobs in the disk spool",
+    ),
+    (
+        "kefu_state_degraded",
+        Unit::Count,
+        "1 while Redis is away and memory stands in",
+    ),
     (
         "process_resident_memory_bytes",
         Unit::Bytes,
@@ -79,19 +127,18 @@ const SECONDS: &[(&str, &str)] = &[
     ),
     (
         "kefu_job_wait_seconds",
-        "Time from a callback or publish to the start of the job, by kind",
+        "Time from a job's publish to its first execution, by kind",
     ),
-    ("kefu_publish_duration_seconds", "Time until the broker confirmed"),
+    (
+        "kefu_model_call_duration_seconds",
+        "Time of one question to the model, the wait for a place included",
+    ),
     (
         "kefu_reply_duration_seconds",
-        "Time from a customer's message to its reply being accepted",
+        "Time from a customer's last message to its reply being accepted",
     ),
     (
         "kefu_wecom_call_duration_seconds",
         "Time of one call to WeCom, by API",
-    ),
-    (
-        "kefu_model_call_duration_seconds",
-        "Time of one question to the model",
     ),
 ];

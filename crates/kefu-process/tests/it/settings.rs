@@ -20,6 +20,7 @@ struct Queue {
     spool: String,
     #[serde(with = "humantime_serde")]
     spool_after: Duration,
+    spool_max: u64,
     retry_steps: String,
 }
 
@@ -48,6 +49,8 @@ struct Worker {
     drain: Duration,
     #[serde(with = "humantime_serde")]
     rate_pause: Duration,
+    #[serde(with = "humantime_serde")]
+    poll_after: Duration,
 }
 
 #[derive(Debug, Deserialize)]
@@ -81,12 +84,14 @@ fn the_reference_fills_every_section() {
         ("kefu", "5s,30s,2m,10m,1h")
     );
     assert_eq!(queue.spool_after, Duration::from_millis(250));
+    assert_eq!(queue.spool_max, 1 << 30);
     let worker: Worker = settings.section("worker").unwrap();
     assert_eq!(
         (worker.slots.high, worker.slots.medium, worker.slots.low),
         (16, 64, 8)
     );
     assert_eq!(worker.rate_pause, Duration::from_secs(60));
+    assert_eq!(worker.poll_after, Duration::from_secs(90));
     assert_eq!(worker.listen, "127.0.0.1:3002".parse().unwrap());
     let log: LogSettings = settings.section("log").unwrap();
     assert_eq!((log.format, log.level.as_str()), (LogFormat::Auto, "info"));
@@ -172,7 +177,7 @@ fn variables_that_are_no_settings_are_ignored() {
 
 #[test]
 fn unknown_keys_are_named_in_full() {
-    let known = "unknown key; known here are url, prefix, spool, spool_after, retry_steps";
+    let known = "unknown key; known here are url, prefix, spool, spool_after, spool_max, retry_steps";
     let queue = |file: &str, environment: &[(&str, &str)]| from(file, environment)?.section::<Queue>("queue");
     check_refused(
         queue("[queue]\nprefx = \"a\"", &[]),
