@@ -1,6 +1,7 @@
 use kefu_domain::Millis;
 use serde_json::Value;
 
+use crate::story::{Errors, NotedError};
 use crate::{InvalidEnvelope, Job};
 
 /// What is published for a job: its body, and what the message's properties repeat of it.
@@ -47,21 +48,42 @@ pub(crate) fn of_same_attempt(body: &[u8], job: &Result<Job, InvalidEnvelope>, a
     }
 }
 
-/// The attempt counted up: in the envelope where it has one, else beside the bytes only.
-pub(crate) fn of_next_attempt(body: &[u8], job: &Result<Job, InvalidEnvelope>, attempt: u32) -> Copy {
-    let attempt = attempt.saturating_add(1);
+/// The attempt counted up and the error noted: in the envelope where it has an attempt, else beside the bytes only.
+pub(crate) fn of_next_attempt(
+    body: &[u8],
+    job: &Result<Job, InvalidEnvelope>,
+    attempt: u32,
+    error: NotedError,
+) -> Copy {
+    with_error(body, job, attempt.saturating_add(1), error)
+}
+
+/// The attempt as it was, the error noted: for what dies.
+pub(crate) fn of_last_attempt(
+    body: &[u8],
+    job: &Result<Job, InvalidEnvelope>,
+    attempt: u32,
+    error: NotedError,
+) -> Copy {
+    with_error(body, job, attempt, error)
+}
+
+fn with_error(body: &[u8], job: &Result<Job, InvalidEnvelope>, attempt: u32, error: NotedError) -> Copy {
     let copy = of_same_attempt(body, job, attempt);
     let body = match job {
-        Ok(job) => Job {
-            attempt,
-            ..job.clone()
+        Ok(job) => {
+            let mut job = Job {
+                attempt,
+                ..job.clone()
+            };
+            Errors::note(&mut job.extra, error);
+            Some(job.encode())
         }
-        .encode(),
-        Err(_) => with_attempt(body, attempt).unwrap_or(copy.body),
+        Err(InvalidEnvelope::UnknownVersion { .. }) => noted(body, attempt, error),
+        Err(InvalidEnvelope::NotAnEnvelope { .. }) => None,
     };
     Copy {
-        body,
-        attempt,
+        body: body.unwrap_or(copy.body),
         ..copy
     }
 }
@@ -71,11 +93,14 @@ pub(crate) fn shorten(text: &str, bytes_max: usize) -> String {
     text[..text.floor_char_boundary(bytes_max)].to_owned()
 }
 
-fn with_attempt(body: &[u8], attempt: u32) -> Option<Vec<u8>> {
+/// An envelope of another version, where it counts its attempts as ours does.
+fn noted(body: &[u8], attempt: u32, error: NotedError) -> Option<Vec<u8>> {
     let mut envelope: Value = serde_json::from_slice(body).ok()?;
+    let envelope = envelope.as_object_mut()?;
     let field = envelope.get_mut("attempt").filter(|field| field.is_u64())?;
     *field = Value::from(attempt);
-    serde_json::to_vec(&envelope).ok()
+    Errors::note(envelope, error);
+    serde_json::to_vec(envelope).ok()
 }
 
 #[cfg(test)]
@@ -85,7 +110,11 @@ mod tests {
     #[track_caller]
     fn check(body: &str, attempt: u32, expected: &str) {
         let job = Job::decode(body.as_bytes());
-        let copy = of_next_attempt(body.as_bytes(), &job, attempt);
+        let error = NotedError {
+            at: Millis(7),
+            text: "no".to_owned(),
+        };
+        let copy = of_next_attempt(body.as_bytes(), &job, attempt, error);
         assert_eq!(
             (String::from_utf8(copy.body).unwrap().as_str(), copy.attempt),
             (expected, attempt + 1)
@@ -94,7 +123,9 @@ mod tests {
 
     #[test]
     fn an_unknown_version_counts_in_its_own_field_where_it_has_one() {
-        check(r#"{"attempt":2,"v":9,"x":1}"#, 2, r#"{"attempt":3,"v":9,"x":1}"#);
+        let errors = r#"{"first":{"at_ms":7,"text":"no"},"last":{"at_ms":7,"text":"no"}}"#;
+        let next = format!(r#"{{"attempt":3,"errors":{errors},"v":9,"x":1}}"#);
+        check(r#"{"attempt":2,"v":9,"x":1}"#, 2, &next);
         check(r#"{"v":9,"attempt":"two"}"#, 4, r#"{"v":9,"attempt":"two"}"#);
         check("not json", 1, "not json");
     }

@@ -3,13 +3,11 @@ use metrics::counter;
 use tracing::warn;
 
 use crate::copy::{self, Copy};
+use crate::story::{self, ERROR_BYTES_MAX, Errors, NotedError};
 use crate::{InvalidEnvelope, Job, Lane, embedded, rabbit};
 
 /// Longest reason kept with a dead letter, in bytes.
 const REASON_BYTES_MAX: usize = 128;
-
-/// Longest error text kept with a copy, in bytes.
-const ERROR_BYTES_MAX: usize = 2048;
 
 /// One message taken from the queue and not yet settled.
 ///
@@ -36,6 +34,17 @@ pub struct Death {
     /// Where the job lived.
     pub lane: Option<Lane>,
     pub at: Option<Millis>,
+}
+
+impl Death {
+    /// The broker's word for a message that was delivered too often.
+    pub(crate) const DELIVERY_LIMIT: &str = "delivery_limit";
+
+    /// Nobody gave a verdict: the job was delivered too often, each time to a process that died or let go of it.
+    /// It may have killed them, or only been there when another job did.
+    pub fn is_delivery_limit(&self) -> bool {
+        self.reason == Death::DELIVERY_LIMIT
+    }
 }
 
 /// How an execution ended.
@@ -80,6 +89,14 @@ impl Source {
         Source::Lane(Lane::Low),
         Source::Dead,
     ];
+
+    /// The name in the file of the embedded queue.
+    pub(crate) fn as_str(self) -> &'static str {
+        match self {
+            Source::Lane(lane) => lane.as_str(),
+            Source::Dead => "dead",
+        }
+    }
 }
 
 /// A verdict, ready for an engine.
@@ -144,6 +161,17 @@ impl Delivery {
         self.attempt
     }
 
+    /// The errors of earlier executions that travel with the job; of a dead letter also the one it died of.
+    pub fn errors(&self) -> Errors {
+        match &self.job {
+            Ok(job) => job.errors(),
+            Err(InvalidEnvelope::UnknownVersion { .. }) => serde_json::from_slice(&self.body)
+                .map(|envelope| Errors::of(&envelope))
+                .unwrap_or_default(),
+            Err(InvalidEnvelope::NotAnEnvelope { .. }) => Errors::default(),
+        }
+    }
+
     /// Tells the queue how the execution ended; a copy is confirmed before the original is acked.
     ///
     /// While a copy cannot be confirmed the delivery is held and tried again, for at most ten minutes.
@@ -192,8 +220,12 @@ impl Delivery {
             Verdict::Done => Settlement::Ack,
             Verdict::Interrupted => Settlement::Requeue,
             Verdict::Retry { step, error } => {
-                let copy = copy::of_next_attempt(&self.body, &self.job, self.attempt);
                 let error = copy::shorten(&error, ERROR_BYTES_MAX);
+                let noted = NotedError {
+                    at: story::now(),
+                    text: error.clone(),
+                };
+                let copy = copy::of_next_attempt(&self.body, &self.job, self.attempt, noted);
                 Settlement::Later {
                     lane,
                     step,
@@ -215,12 +247,19 @@ impl Delivery {
                     },
                 }
             }
-            Verdict::Dead { reason, error } => Settlement::Bury {
-                lane,
-                copy: copy::of_same_attempt(&self.body, &self.job, self.attempt),
-                reason: copy::shorten(&reason, REASON_BYTES_MAX),
-                error: copy::shorten(&error, ERROR_BYTES_MAX),
-            },
+            Verdict::Dead { reason, error } => {
+                let error = copy::shorten(&error, ERROR_BYTES_MAX);
+                let noted = NotedError {
+                    at: story::now(),
+                    text: error.clone(),
+                };
+                Settlement::Bury {
+                    lane,
+                    copy: copy::of_last_attempt(&self.body, &self.job, self.attempt, noted),
+                    reason: copy::shorten(&reason, REASON_BYTES_MAX),
+                    error,
+                }
+            }
         }
     }
 }

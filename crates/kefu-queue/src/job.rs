@@ -6,6 +6,7 @@ use serde_json::{Map, Value};
 use thiserror::Error;
 
 use crate::Lane;
+use crate::story::Errors;
 
 /// The version this code writes and reads.
 pub const ENVELOPE_VERSION: u32 = 1;
@@ -80,6 +81,22 @@ impl Job {
             payload,
             extra: Map::new(),
         }
+    }
+
+    /// The same job once more after its death: a fresh one that has never failed, known by its `replay`.
+    pub fn replayed(&self, replay: u32) -> Job {
+        let mut job = Job {
+            attempt: 1,
+            replay,
+            ..self.clone()
+        };
+        Errors::forget(&mut job.extra);
+        job
+    }
+
+    /// The first and the last error of its executions so far.
+    pub fn errors(&self) -> Errors {
+        Errors::of(&self.extra)
     }
 
     /// The envelope as JSON.
@@ -214,6 +231,19 @@ mod tests {
             "v",
         ];
         assert_eq!(keys, documented);
+    }
+
+    #[test]
+    fn a_replay_is_fresh_but_keeps_its_id_and_what_it_does_not_know() {
+        let mut failed = job();
+        failed.attempt = 6;
+        let errors = json!({"first": {"at_ms": 1, "text": "a"}, "last": {"at_ms": 2, "text": "b"}});
+        failed.extra.insert("errors".to_owned(), errors);
+        failed.extra.insert("tenant".to_owned(), json!(7));
+        assert_eq!(failed.errors().last.unwrap().text, "b");
+        let again = failed.replayed(1);
+        assert_eq!((again.attempt, again.replay, &again.id), (1, 1, &failed.id));
+        assert_eq!((again.errors().first, again.extra.len()), (None, 1));
     }
 
     #[test]

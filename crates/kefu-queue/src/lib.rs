@@ -11,6 +11,7 @@ mod job;
 mod ladder;
 mod lane;
 mod settings;
+mod story;
 
 mod backoff;
 mod copy;
@@ -18,6 +19,7 @@ mod lock;
 
 mod embedded;
 mod rabbit;
+mod spool;
 
 pub use delivery::{Death, Delivery, Settled, Verdict};
 pub use error::{PublishError, QueueError};
@@ -26,3 +28,5 @@ pub use ladder::{InvalidLadder, Ladder, Step};
 pub use lane::Lane;
 pub use queue::{Consumer, Depths, Driver, Queue, QueueHealth, RetryDepth};
 pub use settings::{QueueSettings, Roles};
+pub use spool::{Kept, NotKept, Order, Outlet, SpoolDriver, SpoolHealth, SpoolState};
+pub use story::{Errors, NotedError};

@@ -5,11 +5,12 @@ use std::time::Duration;
 use secrecy::ExposeSecret;
 use tokio_util::sync::CancellationToken;
 
+use crate::copy::{self, Copy};
 use crate::delivery::Source;
 use crate::embedded::{self, Embedded};
 use crate::job::BODY_BYTES_MAX;
 use crate::rabbit::{self, Rabbit};
-use crate::{Delivery, Job, Ladder, Lane, PublishError, QueueError, QueueSettings, Roles, copy};
+use crate::{Delivery, Job, Ladder, Lane, PublishError, QueueError, QueueSettings, Roles};
 
 /// Longest `queue.prefix`, in bytes.
 const PREFIX_BYTES_MAX: usize = 64;
@@ -88,6 +89,7 @@ impl Queue {
     ) -> Result<(Queue, Driver), QueueError> {
         let ladder = Arc::new(ladder(settings)?);
         check_prefix(&settings.prefix)?;
+        settings.check_spool()?;
         let url = settings.url.expose_secret();
         if let Some(path) = url.strip_prefix("sqlite:") {
             check_roles(roles)?;
@@ -124,6 +126,7 @@ impl Queue {
     pub fn check(settings: &QueueSettings, roles: Roles) -> Result<(), QueueError> {
         ladder(settings)?;
         check_prefix(&settings.prefix)?;
+        settings.check_spool()?;
         let url = settings.url.expose_secret();
         if url.starts_with("sqlite:") {
             check_roles(roles)
@@ -142,10 +145,18 @@ impl Queue {
         if BODY_BYTES_MAX < body.len() {
             return Err(PublishError::TooLarge { bytes: body.len() });
         }
-        let copy = copy::of_job(job, body);
+        self.publish_copy(job.lane, copy::of_job(job, body), within).await
+    }
+
+    pub(crate) async fn publish_copy(
+        &self,
+        lane: Lane,
+        copy: Copy,
+        within: Duration,
+    ) -> Result<(), PublishError> {
         match &self.engine {
-            Engine::Rabbit(rabbit) => rabbit.publish(job.lane, copy, within).await,
-            Engine::Embedded(embedded) => embedded.publish(job.lane, copy, within).await,
+            Engine::Rabbit(rabbit) => rabbit.publish(lane, copy, within).await,
+            Engine::Embedded(embedded) => embedded.publish(lane, copy, within).await,
         }
     }
 
@@ -195,6 +206,10 @@ impl Queue {
     pub fn ladder(&self) -> &Ladder {
         &self.ladder
     }
+
+    pub(crate) fn shared_ladder(&self) -> Arc<Ladder> {
+        Arc::clone(&self.ladder)
+    }
 }
 
 impl Driver {
@@ -205,7 +220,10 @@ impl Driver {
     pub async fn run(self, stop: CancellationToken) -> Result<(), QueueError> {
         match self.engine {
             DriverEngine::Rabbit(supervisor) => supervisor.run(stop).await,
-            DriverEngine::Embedded(writer) => writer.run(stop).await,
+            DriverEngine::Embedded(writer) => {
+                writer.run(stop).await;
+                Ok(())
+            }
         }
     }
 }

@@ -3,6 +3,12 @@ use std::time::Duration;
 use secrecy::{ExposeSecret, SecretString};
 use serde::Deserialize;
 
+use crate::QueueError;
+use crate::job::BODY_BYTES_MAX;
+
+/// Longest `queue.spool_after`: WeCom hangs up after 5 s (doc 91116), and the spool needs time, too.
+const SPOOL_AFTER_MAX: Duration = Duration::from_secs(3);
+
 /// Section `queue` of the settings.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -16,6 +22,8 @@ pub struct QueueSettings {
     /// How long a publish may take before the spool takes the job.
     #[serde(with = "humantime_serde")]
     pub spool_after: Duration,
+    /// Bytes of jobs that one process may hold in the spool.
+    pub spool_max: u64,
     /// A list such as `5s,30s,2m,10m,1h`.
     pub retry_steps: String,
 }
@@ -24,6 +32,24 @@ impl QueueSettings {
     /// Whether the queue is a file of this process and not a broker.
     pub fn is_embedded(&self) -> bool {
         self.url.expose_secret().starts_with("sqlite:")
+    }
+
+    /// Whether callbacks have a spool: an embedded queue is a file already.
+    pub fn has_spool(&self) -> bool {
+        !self.spool.is_empty() && !self.is_embedded()
+    }
+
+    pub(crate) fn check_spool(&self) -> Result<(), QueueError> {
+        let refuse = |key, reason| Err(QueueError::Setting { key, reason });
+        if self.spool_after.is_zero() || SPOOL_AFTER_MAX < self.spool_after {
+            let reason = format!("must be more than 0 and at most {} s", SPOOL_AFTER_MAX.as_secs());
+            return refuse("queue.spool_after", reason);
+        }
+        if self.spool_max < BODY_BYTES_MAX as u64 {
+            let reason = format!("must be at least {BODY_BYTES_MAX} bytes, the largest job");
+            return refuse("queue.spool_max", reason);
+        }
+        Ok(())
     }
 
     /// Whether the broker is reached over TLS, so that CA certificates are needed.

@@ -6,6 +6,7 @@ use std::time::Duration;
 use sqlx::sqlite::{SqliteConnectOptions, SqliteConnection, SqliteJournalMode, SqliteSynchronous};
 use sqlx::{ConnectOptions, Connection};
 
+use super::stock::Stock;
 use crate::QueueError;
 
 /// The layout this code reads; a newer file is refused.
@@ -38,18 +39,57 @@ const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
 /// The open database and the lock that keeps other processes out until this is dropped.
 #[derive(Debug)]
 pub(super) struct QueueFile {
-    pub(super) path: String,
+    pub(super) path: PathBuf,
+    pub(super) shown: String,
     pub(super) connection: SqliteConnection,
-    _lock: File,
+    pub(super) lock: File,
 }
 
-pub(super) async fn open(raw: &str) -> Result<QueueFile, QueueError> {
-    let path = path(raw)?;
+/// What to do about a file that is not there.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Missing {
+    Create,
+    Refuse,
+}
+
+/// A file after its writer: nobody else can have written to it yet.
+#[derive(Debug)]
+pub(crate) struct Closed {
+    pub(super) path: PathBuf,
+    pub(super) stock: Stock,
+    pub(super) _lock: File,
+}
+
+impl Closed {
+    /// Removes the file with all that belongs to it, if nothing is left in it.
+    ///
+    /// The lock goes last: whoever finds the database must not find it unlocked.
+    pub(crate) fn delete_if_empty(self) -> io::Result<bool> {
+        if !self.stock.is_empty() {
+            return Ok(false);
+        }
+        for ending in ["-wal", "-shm", "", ".lock"] {
+            match fs::remove_file(beside(&self.path, ending)) {
+                Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+                _ => (),
+            }
+        }
+        Ok(true)
+    }
+}
+
+pub(super) async fn open(path: &Path, missing: Missing) -> Result<QueueFile, QueueError> {
     let shown = path.display().to_string();
-    let lock = take_lock(&path, &shown)?;
+    let lock = take_lock(path, &shown)?;
+    if missing == Missing::Refuse && !path.exists() {
+        return Err(QueueError::File {
+            path: shown,
+            source: io::ErrorKind::NotFound.into(),
+        });
+    }
     let options = SqliteConnectOptions::new()
-        .filename(&path)
-        .create_if_missing(true)
+        .filename(path)
+        .create_if_missing(missing == Missing::Create)
         .journal_mode(SqliteJournalMode::Wal)
         // An answered callback survives power loss.
         .synchronous(SqliteSynchronous::Full)
@@ -77,14 +117,15 @@ pub(super) async fn open(raw: &str) -> Result<QueueFile, QueueError> {
         .await
         .map_err(failed)?;
     Ok(QueueFile {
-        path: shown,
+        path: path.to_owned(),
+        shown,
         connection,
-        _lock: lock,
+        lock,
     })
 }
 
 /// `sqlite:PATH` and `sqlite://PATH` mean the same file.
-fn path(raw: &str) -> Result<PathBuf, QueueError> {
+pub(super) fn path(raw: &str) -> Result<PathBuf, QueueError> {
     let raw = raw.strip_prefix("//").unwrap_or(raw);
     if raw.is_empty() || raw.contains(['?', '\0']) || raw.starts_with(":memory:") {
         let reason = "sqlite: must be followed by the path of a file, without options".to_owned();
@@ -105,13 +146,11 @@ fn take_lock(path: &Path, shown: &str) -> Result<File, QueueError> {
     if let Some(folder) = path.parent().filter(|folder| !folder.as_os_str().is_empty()) {
         fs::create_dir_all(folder).map_err(failed)?;
     }
-    let mut name = path.as_os_str().to_owned();
-    name.push(".lock");
     let file = OpenOptions::new()
         .create(true)
         .truncate(false)
         .write(true)
-        .open(name)
+        .open(beside(path, ".lock"))
         .map_err(failed)?;
     match file.try_lock() {
         Ok(()) => Ok(file),
@@ -120,4 +159,10 @@ fn take_lock(path: &Path, shown: &str) -> Result<File, QueueError> {
         }),
         Err(TryLockError::Error(source)) => Err(failed(source)),
     }
+}
+
+fn beside(path: &Path, ending: &str) -> PathBuf {
+    let mut name = path.as_os_str().to_owned();
+    name.push(ending);
+    PathBuf::from(name)
 }

@@ -8,7 +8,8 @@ use sqlx::sqlite::SqliteRow;
 use sqlx::{Result, Row, SqliteConnection};
 
 use super::slot::{Lease, Taken};
-use super::{DELIVERY_LIMIT, Shared};
+use super::stock::Stock;
+use super::{DELIVERY_LIMIT, Shared, Waiting};
 use crate::copy::Copy;
 use crate::delivery::{Settlement, Source};
 use crate::{Death, Depths, Ladder, Lane, RetryDepth};
@@ -16,12 +17,12 @@ use crate::{Death, Depths, Ladder, Lane, RetryDepth};
 /// Messages that leave their retry step in one transaction.
 const DUE_MAX: i64 = 256;
 
-const DEAD: &str = "dead";
-
-/// Word of the broker for a message that was delivered too often.
-const DELIVERY_LIMIT_REASON: &str = "delivery_limit";
-
-pub(super) async fn insert(connection: &mut SqliteConnection, lane: Lane, copy: &Copy) -> Result<()> {
+pub(super) async fn insert(
+    connection: &mut SqliteConnection,
+    stock: &mut Stock,
+    lane: Lane,
+    copy: &Copy,
+) -> Result<()> {
     const SQL: &str = "INSERT INTO message (queue, body, attempt) VALUES ($1, $2, $3)";
     sqlx::query(SQL)
         .bind(lane.as_str())
@@ -29,6 +30,36 @@ pub(super) async fn insert(connection: &mut SqliteConnection, lane: Lane, copy: 
         .bind(copy.attempt)
         .execute(connection)
         .await?;
+    stock.add(Source::Lane(lane), 1, length(&copy.body));
+    Ok(())
+}
+
+/// The oldest ready messages, which stay where they are.
+pub(super) async fn peek(
+    connection: &mut SqliteConnection,
+    source: Source,
+    count_max: u32,
+) -> Result<Vec<Waiting>> {
+    const SQL: &str = "
+        SELECT seq, body FROM message WHERE queue = $1 AND step IS NULL AND leased = 0
+        ORDER BY seq LIMIT $2";
+    let rows: Vec<(i64, Vec<u8>)> = sqlx::query_as(SQL)
+        .bind(source.as_str())
+        .bind(count_max)
+        .fetch_all(connection)
+        .await?;
+    Ok(rows
+        .into_iter()
+        .map(|(seq, body)| Waiting { seq, body })
+        .collect())
+}
+
+pub(super) async fn remove(connection: &mut SqliteConnection, stock: &mut Stock, seq: i64) -> Result<()> {
+    const SQL: &str = "DELETE FROM message WHERE seq = $1 RETURNING queue, length(body)";
+    let removed: Option<(String, i64)> = sqlx::query_as(SQL).bind(seq).fetch_optional(connection).await?;
+    if let Some((queue, bytes)) = removed {
+        stock.add_named(&queue, -1, -bytes);
+    }
     Ok(())
 }
 
@@ -44,7 +75,7 @@ pub(super) async fn take(
                      ORDER BY seq LIMIT 1)
         RETURNING seq, body, deliveries, attempt, reason, error, lane, dead_at";
     let row = sqlx::query(SQL)
-        .bind(queue(source))
+        .bind(source.as_str())
         .fetch_optional(connection)
         .await?;
     let Some(row) = row else { return Ok(None) };
@@ -62,19 +93,17 @@ pub(super) async fn take(
     }))
 }
 
-/// Carries out a verdict; answers by how many bytes the bodies shrank.
+/// Carries out a verdict.
 pub(super) async fn settle(
     connection: &mut SqliteConnection,
+    stock: &mut Stock,
     seq: i64,
     settlement: &Settlement,
     ladder: &Ladder,
-) -> Result<i64> {
-    let written = match settlement {
-        Settlement::Requeue => {
-            requeue(connection, seq).await?;
-            return Ok(0);
-        }
-        Settlement::Ack => 0,
+) -> Result<()> {
+    match settlement {
+        Settlement::Requeue => return requeue(connection, stock, seq).await,
+        Settlement::Ack => (),
         Settlement::Later { lane, step, copy } => {
             const SQL: &str = "
                 INSERT INTO message (queue, step, ready_at, body, attempt)
@@ -88,7 +117,7 @@ pub(super) async fn settle(
                 .bind(copy.attempt)
                 .execute(&mut *connection)
                 .await?;
-            copy.body.len()
+            stock.add(Source::Lane(*lane), 1, length(&copy.body));
         }
         Settlement::Bury {
             lane,
@@ -107,39 +136,36 @@ pub(super) async fn settle(
                 .bind(lane.as_str())
                 .execute(&mut *connection)
                 .await?;
-            copy.body.len()
+            stock.add(Source::Dead, 1, length(&copy.body));
         }
-    };
-    const SQL: &str = "DELETE FROM message WHERE seq = $1 RETURNING length(body)";
-    let freed: Option<i64> = sqlx::query_scalar(SQL)
-        .bind(seq)
-        .fetch_optional(connection)
-        .await?;
-    Ok(freed.unwrap_or(0) - i64::try_from(written).unwrap_or(i64::MAX))
+    }
+    remove(connection, stock, seq).await
 }
 
 /// Back to its place; dead when it was delivered too often.
-pub(super) async fn requeue(connection: &mut SqliteConnection, seq: i64) -> Result<()> {
+pub(super) async fn requeue(connection: &mut SqliteConnection, stock: &mut Stock, seq: i64) -> Result<()> {
     const PUT_BACK: &str = "
         UPDATE message SET leased = 0
         WHERE seq = $1 AND leased = 1 AND (deliveries <= $2 OR queue = 'dead')";
     const BURY: &str = "
         INSERT INTO message (queue, body, attempt, reason, lane, dead_at)
         SELECT 'dead', body, attempt, $2, queue, CAST(unixepoch('subsec') * 1000 AS INTEGER)
-        FROM message WHERE seq = $1 AND leased = 1";
-    const DELETE: &str = "DELETE FROM message WHERE seq = $1 AND leased = 1";
+        FROM message WHERE seq = $1 AND leased = 1 RETURNING length(body)";
     let put_back = sqlx::query(PUT_BACK)
         .bind(seq)
         .bind(DELIVERY_LIMIT)
         .execute(&mut *connection)
         .await?;
     if put_back.rows_affected() == 0 {
-        sqlx::query(BURY)
+        let buried: Option<i64> = sqlx::query_scalar(BURY)
             .bind(seq)
-            .bind(DELIVERY_LIMIT_REASON)
-            .execute(&mut *connection)
+            .bind(Death::DELIVERY_LIMIT)
+            .fetch_optional(&mut *connection)
             .await?;
-        sqlx::query(DELETE).bind(seq).execute(connection).await?;
+        if let Some(bytes) = buried {
+            stock.add(Source::Dead, 1, bytes);
+            remove(connection, stock, seq).await?;
+        }
     }
     Ok(())
 }
@@ -170,7 +196,8 @@ pub(super) async fn void_leases(connection: &mut SqliteConnection) -> Result<()>
         .fetch_all(&mut *connection)
         .await?;
     for seq in held {
-        requeue(connection, seq).await?;
+        // Counted afterwards.
+        requeue(connection, &mut Stock::default(), seq).await?;
     }
     Ok(())
 }
@@ -184,9 +211,14 @@ pub(super) async fn next_due(connection: &mut SqliteConnection) -> Result<Option
     Ok(wait.map(|wait| Duration::from_millis(u64::try_from(wait).unwrap_or(0))))
 }
 
-pub(super) async fn bodies_bytes(connection: &mut SqliteConnection) -> Result<i64> {
-    const SQL: &str = "SELECT coalesce(sum(length(body)), 0) FROM message";
-    sqlx::query_scalar(SQL).fetch_one(connection).await
+pub(super) async fn stock(connection: &mut SqliteConnection) -> Result<Stock> {
+    const SQL: &str = "SELECT queue, count(*), sum(length(body)) FROM message GROUP BY queue";
+    let rows: Vec<(String, i64, i64)> = sqlx::query_as(SQL).fetch_all(connection).await?;
+    let mut stock = Stock::default();
+    for (queue, jobs, bytes) in rows {
+        stock.add_named(&queue, jobs, bytes);
+    }
+    Ok(stock)
 }
 
 pub(super) async fn depths(connection: &mut SqliteConnection, ladder: &Ladder) -> Result<Depths> {
@@ -209,15 +241,12 @@ pub(super) async fn depths(connection: &mut SqliteConnection, ladder: &Ladder) -
             });
         }
     }
-    depths.set(Source::Dead, counted(DEAD, None));
+    depths.set(Source::Dead, counted(Source::Dead.as_str(), None));
     Ok(depths)
 }
 
-fn queue(source: Source) -> &'static str {
-    match source {
-        Source::Lane(lane) => lane.as_str(),
-        Source::Dead => DEAD,
-    }
+fn length(body: &[u8]) -> i64 {
+    i64::try_from(body.len()).unwrap_or(i64::MAX)
 }
 
 fn death(row: &SqliteRow) -> Result<Option<Death>> {

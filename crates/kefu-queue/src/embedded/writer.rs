@@ -9,9 +9,10 @@ use tokio::time::{Instant, sleep, sleep_until, timeout};
 use tokio_util::sync::CancellationToken;
 use tracing::{error, info};
 
-use super::file::QueueFile;
+use super::file::{Closed, QueueFile};
 use super::slot::Taken;
-use super::{Command, Shared, statements};
+use super::stock::Stock;
+use super::{Command, Shared, Waiting, statements};
 use crate::delivery::{Settlement, Source};
 use crate::lock::lock;
 use crate::{Depths, PublishError, QueueError};
@@ -36,8 +37,9 @@ pub(crate) struct Writer {
     file: QueueFile,
     inbox: mpsc::Receiver<Command>,
     shared: Arc<Shared>,
-    bodies_bytes: i64,
-    bodies_bytes_max: u64,
+    stock: Stock,
+    /// All bodies together; beyond it publishing is refused.
+    bytes_max: u64,
     /// Slots that wait for a message.
     waiting: HashMap<Source, VecDeque<oneshot::Sender<Taken>>>,
     /// Queues not known to be empty.
@@ -55,6 +57,8 @@ enum Answer {
     Taken(oneshot::Sender<Taken>, Taken),
     Settled(oneshot::Sender<()>),
     Depths(oneshot::Sender<Depths>, Depths),
+    Peeked(oneshot::Sender<Vec<Waiting>>, Vec<Waiting>),
+    Removed(oneshot::Sender<()>),
 }
 
 impl Writer {
@@ -62,32 +66,33 @@ impl Writer {
         mut file: QueueFile,
         inbox: mpsc::Receiver<Command>,
         shared: Arc<Shared>,
-        bodies_bytes_max: u64,
+        bytes_max: u64,
     ) -> Result<Writer, QueueError> {
-        let failed = |path: &str, source| QueueError::Database {
-            path: path.to_owned(),
-            source,
-        };
         let opened = async {
             let mut transaction = file.connection.begin().await?;
             statements::void_leases(&mut transaction).await?;
             transaction.commit().await?;
-            statements::bodies_bytes(&mut file.connection).await
+            statements::stock(&mut file.connection).await
         };
-        let bodies_bytes = opened.await.map_err(|error| failed(&file.path, error))?;
+        let stock = opened.await.map_err(|source| QueueError::Database {
+            path: file.shown.clone(),
+            source,
+        })?;
+        shared.stock.send_replace(stock);
         Ok(Writer {
             file,
             inbox,
             shared,
-            bodies_bytes,
-            bodies_bytes_max,
+            stock,
+            bytes_max,
             waiting: HashMap::new(),
             maybe_ready: Source::ALL.into(),
             due: Some(Instant::now()),
         })
     }
 
-    pub(crate) async fn run(mut self, stop: CancellationToken) -> Result<(), QueueError> {
+    /// Until `stop`; then the file is closed.
+    pub(crate) async fn run(mut self, stop: CancellationToken) -> Closed {
         let shared = Arc::clone(&self.shared);
         loop {
             let due = self.due;
@@ -101,43 +106,49 @@ impl Writer {
                 }
             }
         }
-        self.close().await;
-        Ok(())
+        self.close().await
     }
 
     /// Whoever was fast enough still gets an answer; later callers find the queue closed.
-    async fn close(mut self) {
+    async fn close(mut self) -> Closed {
         self.inbox.close();
         while let Ok(command) = self.inbox.try_recv() {
             self.commit(Some(command)).await;
         }
         self.commit(None).await;
         self.shared.set_health(false, "closed");
-        let path = self.file.path;
+        let path = self.file.shown;
         match timeout(CLOSE_TIMEOUT, self.file.connection.close()).await {
             Ok(Ok(())) => info!(path, "embedded queue closed"),
             Ok(Err(error)) => error!(path, error = %error, "embedded queue did not close cleanly"),
             Err(_) => error!(path, "embedded queue did not close in time"),
+        }
+        Closed {
+            path: self.file.path,
+            stock: self.stock,
+            _lock: self.file.lock,
         }
     }
 
     /// One transaction over `first` and what else waits; answers are given after its commit.
     async fn commit(&mut self, first: Option<Command>) {
         let abandoned = mem::take(&mut *lock(&self.shared.abandoned));
-        let bytes_before = self.bodies_bytes;
+        let stock_before = self.stock;
         let mut answers = Vec::new();
         match self.write(first, &abandoned, &mut answers).await {
             Ok(()) => {
                 self.shared.set_health(true, "embedded");
+                // Before the answers: whoever has one must find his job counted.
+                self.shared.set_stock(self.stock);
                 answers.into_iter().for_each(Answer::tell);
             }
             Err(error) => {
-                error!(path = self.file.path, error = %error, "embedded queue cannot write");
+                error!(path = self.file.shown, error = %error, "embedded queue cannot write");
                 self.shared
                     .set_health(false, "the embedded queue cannot write its file");
                 // Fails when SQLite has rolled back by itself, which is as good.
                 let _ = sqlx::raw_sql("ROLLBACK").execute(&mut self.file.connection).await;
-                self.bodies_bytes = bytes_before;
+                self.stock = stock_before;
                 drop(answers);
                 lock(&self.shared.abandoned).extend(abandoned);
                 self.due = Some(Instant::now());
@@ -157,7 +168,7 @@ impl Writer {
             .execute(&mut self.file.connection)
             .await?;
         for seq in abandoned {
-            statements::requeue(&mut self.file.connection, *seq).await?;
+            statements::requeue(&mut self.file.connection, &mut self.stock, *seq).await?;
             self.everything_may_be_ready();
         }
         let mut look_at_steps = self.due.is_some_and(|due| due <= started);
@@ -195,13 +206,11 @@ impl Writer {
         let connection = &mut self.file.connection;
         match command {
             Command::Publish { lane, copy, answer } => {
-                let bytes = self.bodies_bytes + i64::try_from(copy.body.len()).unwrap_or(i64::MAX);
-                if self.bodies_bytes_max < u64::try_from(bytes).unwrap_or(0) {
+                if self.bytes_max < self.stock.bytes() + copy.body.len() as u64 {
                     answers.push(Answer::Published(answer, Err(PublishError::Nacked)));
                     return Ok(());
                 }
-                statements::insert(connection, lane, &copy).await?;
-                self.bodies_bytes = bytes;
+                statements::insert(connection, &mut self.stock, lane, &copy).await?;
                 self.maybe_ready.insert(Source::Lane(lane));
                 answers.push(Answer::Published(answer, Ok(())));
             }
@@ -210,8 +219,8 @@ impl Writer {
                 settlement,
                 answer,
             } => {
-                let freed = statements::settle(connection, seq, &settlement, &self.shared.ladder).await?;
-                self.bodies_bytes -= freed;
+                let (stock, ladder) = (&mut self.stock, &self.shared.ladder);
+                statements::settle(connection, stock, seq, &settlement, ladder).await?;
                 match settlement {
                     Settlement::Ack | Settlement::Later { .. } => (),
                     Settlement::Requeue | Settlement::Bury { .. } => self.everything_may_be_ready(),
@@ -226,6 +235,20 @@ impl Writer {
             Command::Depths { answer } => {
                 let depths = statements::depths(connection, &self.shared.ladder).await?;
                 answers.push(Answer::Depths(answer, depths));
+            }
+            Command::Peek {
+                source,
+                count_max,
+                answer,
+            } => {
+                let waiting = statements::peek(connection, source, count_max).await?;
+                answers.push(Answer::Peeked(answer, waiting));
+            }
+            Command::Remove { seqs, answer } => {
+                for seq in seqs {
+                    statements::remove(connection, &mut self.stock, seq).await?;
+                }
+                answers.push(Answer::Removed(answer));
             }
         }
         Ok(())
@@ -265,6 +288,8 @@ impl Answer {
             Answer::Taken(answer, taken) => answer.send(taken).map_err(|_| ()),
             Answer::Settled(answer) => answer.send(()),
             Answer::Depths(answer, depths) => answer.send(depths).map_err(|_| ()),
+            Answer::Peeked(answer, waiting) => answer.send(waiting).map_err(|_| ()),
+            Answer::Removed(answer) => answer.send(()),
         };
     }
 }

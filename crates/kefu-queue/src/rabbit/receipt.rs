@@ -2,7 +2,6 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use kefu_domain::Millis;
 use lapin::options::{BasicAckOptions, BasicRejectOptions};
 use lapin::{Acker, Channel};
 use tokio::sync::oneshot;
@@ -14,6 +13,7 @@ use super::properties::Burial;
 use super::topology::Names;
 use crate::backoff::{SETTLE_HOLD_MAX, backoff};
 use crate::delivery::Settlement;
+use crate::story;
 use crate::{PublishError, Settled};
 
 /// Longest wait for one copy's confirm before it is tried again.
@@ -97,7 +97,7 @@ impl Receipt {
                     lane: *lane,
                     reason,
                     error,
-                    at: now(),
+                    at: story::now(),
                 };
                 self.shared
                     .publish(&names.dead(), "", copy, Some(burial), COPY_TIMEOUT)
@@ -126,13 +126,4 @@ impl fmt::Debug for Receipt {
             .field("acker", &self.acker)
             .finish_non_exhaustive()
     }
-}
-
-#[expect(
-    clippy::disallowed_methods,
-    reason = "written on a dead letter for people; nothing is decided by it"
-)]
-fn now() -> Millis {
-    let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
-    Millis(since.map_or(0, |since| i64::try_from(since.as_millis()).unwrap_or(i64::MAX)))
 }

@@ -114,6 +114,7 @@ pub(crate) fn settings(url: &str) -> QueueSettings {
         prefix: format!("test-{:016x}", rand::random::<u64>()),
         spool: String::new(),
         spool_after: Duration::from_millis(250),
+        spool_max: 1 << 30,
         retry_steps: STEPS.to_owned(),
     }
 }

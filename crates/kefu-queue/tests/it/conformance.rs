@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use kefu_queue::{InvalidEnvelope, Job, Lane, PublishError, Verdict};
+use kefu_queue::{InvalidEnvelope, Lane, PublishError, Verdict};
 use serde_json::json;
 use tokio::task::JoinSet;
 
@@ -112,7 +112,7 @@ async fn a_retry_comes_back_to_its_lane_after_its_step(bench: &Bench) {
             delivery,
             Verdict::Retry {
                 step,
-                error: "timeout".to_owned(),
+                error: format!("timeout {attempt}"),
             },
         )
         .await;
@@ -124,13 +124,14 @@ async fn a_retry_comes_back_to_its_lane_after_its_step(bench: &Bench) {
             "came back too early"
         );
         let retried = delivery.job.as_ref().unwrap();
+        assert_eq!((retried.attempt, retried.replayed(0)), (attempt + 1, job.clone()));
+        let errors = retried.errors();
+        let (first, last) = (errors.first.unwrap(), errors.last.unwrap());
         assert_eq!(
-            retried,
-            &Job {
-                attempt: attempt + 1,
-                ..job.clone()
-            }
+            (first.text.as_str(), last.text),
+            ("timeout 1", format!("timeout {attempt}"))
         );
+        assert!(job.received_at <= first.at && first.at <= last.at);
         assert!(!delivery.redelivered);
         drop(delivery);
     }
@@ -174,7 +175,11 @@ async fn a_dead_job_arrives_with_its_story(bench: &Bench) {
     .await;
     let mut letters = bench.queue.dead_letters();
     let letter = bench.next(&mut letters).await;
-    assert_eq!(letter.body, job.encode());
+    let buried = letter.job.clone().unwrap();
+    assert_eq!(buried.replayed(0), job);
+    let errors = letter.errors();
+    assert_eq!(errors.first, errors.last);
+    assert_eq!(errors.last.unwrap().text, error[..2048]);
     let death = letter.death.clone().unwrap();
     assert_eq!(
         (death.reason.as_str(), death.lane),
@@ -297,7 +302,7 @@ async fn unknown_fields_survive_a_retry(bench: &Bench) {
     )
     .await;
     let delivery = bench.take(Lane::High).await;
-    assert_eq!(delivery.job.as_ref().unwrap().extra, job.extra);
+    assert_eq!(delivery.job.as_ref().unwrap().replayed(0).extra, job.extra);
     done(delivery).await;
 }
 

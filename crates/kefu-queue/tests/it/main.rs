@@ -4,5 +4,7 @@ mod bench;
 mod conformance;
 mod embedded;
 mod forwarder;
+mod outlet;
 mod rabbit;
 mod settings;
+mod spool;

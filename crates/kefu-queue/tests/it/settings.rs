@@ -1,3 +1,5 @@
+use std::time::Duration;
+
 use kefu_queue::{Queue, QueueSettings, Roles};
 
 use crate::bench::settings;
@@ -34,4 +36,14 @@ async fn impossible_settings_are_refused_by_name() {
         ..settings("sqlite:x")
     };
     check(wrong, "queue.retry_steps: `soon` is no duration").await;
+    let wrong = QueueSettings {
+        spool_after: Duration::ZERO,
+        ..settings("sqlite:x")
+    };
+    check(wrong, "queue.spool_after: must be more than 0 and at most 3 s").await;
+    let wrong = QueueSettings {
+        spool_max: 1000,
+        ..settings("sqlite:x")
+    };
+    check(wrong, "queue.spool_max: must be at least 1048576 bytes").await;
 }
