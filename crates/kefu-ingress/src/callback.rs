@@ -3,12 +3,13 @@
 mod body;
 mod error;
 
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use actix_web::web::{Data, Payload};
 use actix_web::{HttpRequest, HttpResponse};
 use kefu_domain::Millis;
 use kefu_process::{clock, trace};
+use kefu_queue::Order;
 use kefu_wecom::query::open_echo;
 use kefu_wecom::{Envelope, ReceiveIds, SignedQuery};
 use metrics::{SharedString, counter, histogram};
@@ -16,11 +17,8 @@ use tracing::{Instrument, Span, debug, error, field, info_span, record_all, warn
 
 use crate::Ingress;
 use crate::apps::App;
-use crate::job::Event;
+use crate::job::{Event, KF_SYNC};
 use error::CallbackError;
-
-/// How long the broker may take to confirm. WeCom hangs up after 5 s (doc 91116), and calls again.
-const CONFIRM_WITHIN: Duration = Duration::from_secs(3);
 
 /// `GET /callback[/{app}]`: WeCom checks the address and waits 1 s (doc 91116). The echo goes back as bare bytes.
 pub(crate) async fn verify(
@@ -33,7 +31,7 @@ pub(crate) async fn verify(
     Ok(HttpResponse::Ok().content_type("text/plain").body(echo))
 }
 
-/// `POST /callback[/{app}]`: check, decrypt, queue. Nothing slower than the broker happens here.
+/// `POST /callback[/{app}]`: check, decrypt, queue. Nothing slower than the broker and the disk happens here.
 pub(crate) async fn receive(
     ingress: Data<Ingress>,
     request: HttpRequest,
@@ -79,10 +77,18 @@ async fn accept(
         job.id = job.id.as_str(),
         job.kind = job.kind.as_str()
     );
-    ingress.queue.publish(&job, CONFIRM_WITHIN).await?;
+    // A wake-up is only ever merged; events of an app must not overtake each other.
+    let order = if job.kind == KF_SYNC {
+        Order::Any
+    } else {
+        Order::Fifo
+    };
+    let kept = ingress.outlet.keep(&job, order).await?;
     debug!(
         job.lane = job.lane.as_str(),
-        "queued callback {kind} as job {}", job.id
+        ?kept,
+        "queued callback {kind} as job {}",
+        job.id
     );
     Ok(kind)
 }

@@ -1,10 +1,12 @@
 //! The thin front: checks, decrypts and queues WeCom's callbacks, and answers once they are durable.
 //!
 //! It cannot reach the database or Redis: neither crate is among its imports, and a test keeps it so.
-//! What it accepts survives its own death: `success` is answered only after the broker's confirm.
+//! What it accepts survives its own death: `success` is answered only after the broker's confirm, or after the disk
+//! spool has synced it.
 
 mod apps;
 mod callback;
+mod health;
 mod job;
 mod lanes;
 mod seldom;
@@ -15,7 +17,7 @@ use std::time::Duration;
 
 use anyhow::Context;
 use kefu_process::{ExitError, Settings, SettingsError, supervise, tls};
-use kefu_queue::{Queue, QueueSettings, Roles};
+use kefu_queue::{Outlet, Queue, QueueSettings, Roles};
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
@@ -31,7 +33,7 @@ use seldom::Seldom;
 struct Ingress {
     apps: Apps,
     lanes: Lanes,
-    queue: Queue,
+    outlet: Outlet,
     limits: Limits,
     /// Lines about apps that are not in the settings.
     strangers: Seldom,
@@ -64,7 +66,7 @@ pub async fn run(settings: &Settings, stop: CancellationToken) -> anyhow::Result
             true => anyhow::Error::new(ExitError::refused_line(&error)),
             false => anyhow::Error::new(error),
         })?;
-    let server = Server::bind(settings, queue)?;
+    let server = Server::bind(settings, queue).await?;
 
     // The queue ends after the server: callbacks in flight still need it.
     let queue_stop = CancellationToken::new();

@@ -3,16 +3,17 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use actix_web::web::{self, Data, ServiceConfig};
-use kefu_process::health::{Component, ComponentHealth, Health};
+use kefu_process::health::Health;
 use kefu_process::http::{HttpLimits, KeepAlive, bind, serve};
 use kefu_process::{Ops, Settings, SettingsError, ops, supervise};
-use kefu_queue::Queue;
+use kefu_queue::{Outlet, Queue, QueueError, QueueSettings, SpoolDriver};
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 use tracing::info;
 
 use crate::apps::Apps;
 use crate::callback::{receive, verify};
+use crate::health::components;
 use crate::lanes::Lanes;
 use crate::seldom::Seldom;
 use crate::{Ingress, IngressSettings, Limits};
@@ -22,6 +23,12 @@ const SHUTDOWN_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// The ingress, listening but not yet answering.
 pub struct Server {
+    front: Front,
+    spool: SpoolDriver,
+}
+
+/// All that answers.
+struct Front {
     listener: TcpListener,
     ops_listener: Option<TcpListener>,
     limits: HttpLimits,
@@ -30,9 +37,15 @@ pub struct Server {
 }
 
 impl Server {
-    /// Reads the sections `ingress` and `apps` and takes the ports. Errors name the key.
-    pub fn bind(settings: &Settings, queue: Queue) -> Result<Server, SettingsError> {
+    /// Reads its sections, takes the ports and opens the disk spool. Errors name the key.
+    pub async fn bind(settings: &Settings, queue: Queue) -> Result<Server, SettingsError> {
         let (section, apps, lanes) = read(settings)?;
+        let listener = bind(section.listen, "ingress.listen")?;
+        let ops_listener = section
+            .ops_listen
+            .map(|listen| bind(listen, "ingress.ops_listen"))
+            .transpose()?;
+        let (outlet, spool) = open_outlet(settings, queue).await?;
         let threads = std::thread::available_parallelism().map_or(1, usize::from);
         let limits = HttpLimits {
             header_timeout: section.header_timeout,
@@ -41,47 +54,65 @@ impl Server {
             threads: Some(threads),
             keep_alive: KeepAlive::AcceptedPost,
         };
-        let health = Health::new(vec![Component::required("queue", {
-            let queue = queue.clone();
-            move || std::future::ready(queue_health(&queue))
-        })]);
-        Ok(Server {
-            listener: bind(section.listen, "ingress.listen")?,
-            ops_listener: section
-                .ops_listen
-                .map(|listen| bind(listen, "ingress.ops_listen"))
-                .transpose()?,
+        let front = Front {
+            listener,
+            ops_listener,
             limits,
+            health: Health::new(components(&outlet)),
             ingress: Data::new(Ingress {
                 apps,
                 lanes,
-                queue,
+                outlet,
                 limits: Limits {
                     body_max: section.body_max,
                     body_timeout: section.body_timeout,
                 },
                 strangers: Seldom::default(),
             }),
-            health,
-        })
+        };
+        Ok(Server { front, spool })
     }
 
     /// Where callbacks are taken; tells the port when the settings said 0.
     pub fn address(&self) -> std::io::Result<SocketAddr> {
-        self.listener.local_addr()
+        self.front.listener.local_addr()
     }
 
     /// Where metrics and health are served, if on a port of their own.
     pub fn ops_address(&self) -> std::io::Result<Option<SocketAddr>> {
+        self.front.ops_address()
+    }
+
+    /// Answers until `stop`; callbacks in flight end first, then the spool, which they may still need.
+    pub async fn run(self, stop: CancellationToken) -> anyhow::Result<()> {
+        let Server { front, spool } = self;
+        let spool_stop = CancellationToken::new();
+        let mut tasks = JoinSet::new();
+        let driver_stop = spool_stop.clone();
+        tasks.spawn(async move {
+            spool.run(driver_stop).await;
+            Ok(())
+        });
+        let front_stop = stop.clone();
+        tasks.spawn(async move {
+            // Dropped in any case, a panic included: nothing else would end the spool.
+            let _spool_stop = spool_stop.drop_guard();
+            front.answer(front_stop).await
+        });
+        supervise(tasks, stop).await
+    }
+}
+
+impl Front {
+    fn ops_address(&self) -> std::io::Result<Option<SocketAddr>> {
         self.ops_listener
             .as_ref()
             .map(TcpListener::local_addr)
             .transpose()
     }
 
-    /// Answers until `stop`; callbacks in flight end first.
-    pub async fn run(self, stop: CancellationToken) -> anyhow::Result<()> {
-        let (address, ops_address) = (self.address()?, self.ops_address()?);
+    async fn answer(self, stop: CancellationToken) -> anyhow::Result<()> {
+        let (address, ops_address) = (self.listener.local_addr()?, self.ops_address()?);
         let ops = Data::new(Ops::new("ingress", Arc::clone(&self.health)));
         let mut tasks = JoinSet::new();
         tasks.spawn(Arc::clone(&self.health).run(stop.clone()));
@@ -120,6 +151,14 @@ pub(crate) fn read(settings: &Settings) -> Result<(IngressSettings, Apps, Lanes)
     Ok((section, apps, lanes))
 }
 
+async fn open_outlet(settings: &Settings, queue: Queue) -> Result<(Outlet, SpoolDriver), SettingsError> {
+    let section: QueueSettings = settings.section("queue")?;
+    Outlet::open(queue, &section).await.map_err(|error| match error {
+        QueueError::Setting { key, reason } => SettingsError::new(key, reason),
+        other => SettingsError::new("queue.spool", other.to_string()),
+    })
+}
+
 fn routes(config: &mut ServiceConfig, ingress: &Data<Ingress>) {
     config.app_data(ingress.clone());
     for path in ["/callback", "/callback/{app}"] {
@@ -128,14 +167,6 @@ fn routes(config: &mut ServiceConfig, ingress: &Data<Ingress>) {
                 .route(web::get().to(verify))
                 .route(web::post().to(receive)),
         );
-    }
-}
-
-fn queue_health(queue: &Queue) -> ComponentHealth {
-    let health = queue.health();
-    match (health.connected, health.blocked) {
-        (true, false) => ComponentHealth::healthy(health.detail),
-        _ => ComponentHealth::unhealthy(health.detail),
     }
 }
 

@@ -1,6 +1,6 @@
 use actix_web::http::StatusCode;
 use actix_web::{HttpResponse, ResponseError};
-use kefu_queue::PublishError;
+use kefu_queue::NotKept;
 use kefu_wecom::OpenError;
 use kefu_wecom::envelope::EnvelopeError;
 use kefu_wecom::query::{EchoError, QueryError};
@@ -26,7 +26,7 @@ pub(crate) enum CallbackError {
     #[error("body was cut off")]
     Cut,
     #[error("callback was not queued")]
-    NotQueued(#[from] PublishError),
+    NotQueued(#[from] NotKept),
 }
 
 impl From<EchoError> for CallbackError {

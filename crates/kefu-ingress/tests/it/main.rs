@@ -2,6 +2,7 @@
 
 mod alone;
 mod client;
+mod forwarder;
 mod running;
 
 mod apps;
@@ -13,4 +14,5 @@ mod ops;
 mod refusals;
 mod settings;
 mod slow;
+mod spool;
 mod stop;

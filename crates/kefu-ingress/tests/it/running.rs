@@ -31,7 +31,7 @@ pub(crate) struct Running {
     queue_stop: CancellationToken,
     server: JoinSet<anyhow::Result<()>>,
     driver: JoinSet<anyhow::Result<()>>,
-    _folder: TempDir,
+    _folder: Option<TempDir>,
 }
 
 /// The reference with one app, `default`, which has the key of the samples.
@@ -50,13 +50,23 @@ impl Running {
     }
 
     pub(crate) async fn with(settings: Settings) -> Running {
-        start_telemetry();
         let folder = tempfile::tempdir().unwrap();
         let url = format!("sqlite:{}/queue.db", folder.path().display());
         let settings = settings.with("queue.url", url);
         let section: QueueSettings = settings.section("queue").unwrap();
-        let (queue, driver): (Queue, Driver) = Queue::open(&section, Roles::Both, None).await.unwrap();
-        let server = Server::bind(&settings, queue.clone()).unwrap();
+        let (queue, driver) = Queue::open(&section, Roles::Both, None).await.unwrap();
+        Running::over(settings, queue, driver, Some(folder)).await
+    }
+
+    /// Over a queue of the caller's own.
+    pub(crate) async fn over(
+        settings: Settings,
+        queue: Queue,
+        driver: Driver,
+        folder: Option<TempDir>,
+    ) -> Running {
+        start_telemetry();
+        let server = Server::bind(&settings, queue.clone()).await.unwrap();
         let mut running = Running {
             address: server.address().unwrap(),
             ops_address: server.ops_address().unwrap(),
