@@ -148,6 +148,26 @@ impl Store {
         Ok(false)
     }
 
+    /// Wakes the account that was pulled longest ago, if that is `older_than` ago: a callback may have been lost.
+    ///
+    /// At most one in each `pace`, over all processes: such a pull has no callback token, and WeCom limits those
+    /// strictly. True when one was woken.
+    pub async fn wake_stale(&self, older_than: Duration, pace: Duration) -> Result<bool, StoreError> {
+        const SQL: &str = "
+            UPDATE account SET wake_at = now_ms, polled_at = now_ms
+            FROM clock
+            WHERE wake_at IS NULL AND (corp, account) IN (
+                SELECT stale.corp, stale.account FROM account AS stale, clock AS now
+                WHERE stale.wake_at IS NULL
+                    AND COALESCE(stale.pulled_at, 0) <= now.now_ms - $1
+                    AND COALESCE(stale.polled_at, 0) <= now.now_ms - $1
+                    AND NOT EXISTS (
+                        SELECT 1 FROM account AS recent WHERE recent.polled_at > now.now_ms - $2)
+                ORDER BY COALESCE(stale.pulled_at, 0), stale.corp, stale.account
+                LIMIT 1)";
+        Ok(self.execute(SQL, values![older_than, pace]).await? == 1)
+    }
+
     /// The accounts of an app, at most 5000.
     pub async fn accounts(&self, app: &str) -> Result<Vec<AccountRow>, StoreError> {
         const SQL: &str = "
@@ -268,13 +288,14 @@ impl Store {
         Ok(row.map_or(0, |(failures,)| small(failures)))
     }
 
-    /// Gives the lease up until a time, without a failure. False when the lease is lost.
-    pub async fn park_account(&self, lease: &AccountLease, until: Millis) -> Result<bool, StoreError> {
+    /// Gives the lease up for a while, without a failure. False when the lease is lost.
+    pub async fn park_account(&self, lease: &AccountLease, wake_in: Duration) -> Result<bool, StoreError> {
         const SQL: &str = "
-            UPDATE account SET lease_owner = NULL, lease_until = NULL, wake_at = $5
+            UPDATE account SET lease_owner = NULL, lease_until = NULL, wake_at = now_ms + $5
+            FROM clock
             WHERE corp = $1 AND account = $2 AND fence = $3 AND lease_owner = $4";
         let (corp, account) = (lease.corp.as_str(), lease.account.as_str());
-        let values = values![corp, account, lease.fence, &lease.job_id, until];
+        let values = values![corp, account, lease.fence, &lease.job_id, wake_in];
         Ok(self.execute(SQL, values).await? == 1)
     }
 }

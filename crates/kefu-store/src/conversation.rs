@@ -20,6 +20,14 @@ pub enum AcquiredConversation {
     Won(Box<Turn>),
 }
 
+/// Whose fault a failed run was.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Whose {
+    Ours,
+    /// WeCom's or the model's.
+    Theirs,
+}
+
 /// The right to speak in a conversation, until somebody else takes the next fence.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ConversationLease {
@@ -42,7 +50,7 @@ const TAKE: &str = "
             SELECT 1 FROM account
             WHERE account.corp = $1 AND account.account = $2
                 AND account.catching_up AND account.pulled_at > now_ms - 600000)
-    RETURNING fence, wanted, failures, session, customer_wrote_at, budget_used,
+    RETURNING fence, wanted, failures, own_failures, session, customer_wrote_at, budget_used,
         (SELECT app FROM account WHERE account.corp = $1 AND account.account = $2) AS app,
         (SELECT now_ms FROM clock) AS now_ms";
 
@@ -51,7 +59,7 @@ const RENEW: &str = "
     UPDATE conversation SET lease_until = now_ms + $6, wake_at = now_ms + $6
     FROM clock
     WHERE corp = $1 AND account = $2 AND customer = $3 AND fence = $4 AND lease_owner = $5
-    RETURNING fence, wanted, failures, session, customer_wrote_at, budget_used,
+    RETURNING fence, wanted, failures, own_failures, session, customer_wrote_at, budget_used,
         (SELECT app FROM account WHERE account.corp = $1 AND account.account = $2) AS app,
         (SELECT now_ms FROM clock) AS now_ms";
 
@@ -145,7 +153,7 @@ impl Store {
     ) -> Result<Released<()>, StoreError> {
         const RELEASE: &str = "
             UPDATE conversation SET
-                lease_owner = NULL, lease_until = NULL, wake_at = NULL, failures = 0
+                lease_owner = NULL, lease_until = NULL, wake_at = NULL, failures = 0, own_failures = 0
             WHERE corp = $1 AND account = $2 AND customer = $3 AND fence = $4 AND lease_owner = $5
                 AND wanted = $6
                 AND NOT EXISTS (
@@ -175,12 +183,13 @@ impl Store {
         &self,
         lease: &ConversationLease,
         wake_in: Duration,
+        whose: Whose,
         error: &str,
     ) -> Result<u32, StoreError> {
         const SQL: &str = "
             UPDATE conversation SET
                 lease_owner = NULL, lease_until = NULL, wake_at = now_ms + $6,
-                failures = failures + 1,
+                failures = failures + 1, own_failures = own_failures + $8,
                 first_error = CASE WHEN failures = 0 THEN $7 ELSE first_error END,
                 first_error_at = CASE WHEN failures = 0 THEN now_ms ELSE first_error_at END,
                 last_error = $7, last_error_at = now_ms
@@ -196,23 +205,25 @@ impl Store {
             lease.fence,
             &lease.job_id,
             wake_in,
-            &*error
+            &*error,
+            i64::from(whose == Whose::Ours)
         ];
         let row: Option<(i64,)> = self.fetch_optional(SQL, values).await?;
         Ok(row.map_or(0, |(failures,)| small(failures)))
     }
 
-    /// Gives the lease up until a time, without a failure. False when the lease is lost.
+    /// Gives the lease up for a while, without a failure. False when the lease is lost.
     pub async fn park_conversation(
         &self,
         lease: &ConversationLease,
-        until: Millis,
+        wake_in: Duration,
     ) -> Result<bool, StoreError> {
         const SQL: &str = "
-            UPDATE conversation SET lease_owner = NULL, lease_until = NULL, wake_at = $6
+            UPDATE conversation SET lease_owner = NULL, lease_until = NULL, wake_at = now_ms + $6
+            FROM clock
             WHERE corp = $1 AND account = $2 AND customer = $3 AND fence = $4 AND lease_owner = $5";
         let (corp, account, customer) = parts_of(&lease.key);
-        let values = values![corp, account, customer, lease.fence, &lease.job_id, until];
+        let values = values![corp, account, customer, lease.fence, &lease.job_id, wake_in];
         Ok(self.execute(SQL, values).await? == 1)
     }
 
@@ -243,7 +254,8 @@ impl Store {
                     WHERE outbox.corp = $1 AND outbox.account = $2 AND outbox.reply_id = message.reply_id
                         AND outbox.status NOT IN ('planned', 'cancelled'))";
         const FREE: &str = "
-            UPDATE conversation SET lease_owner = NULL, lease_until = NULL, wake_at = NULL, failures = 0
+            UPDATE conversation SET
+                lease_owner = NULL, lease_until = NULL, wake_at = NULL, failures = 0, own_failures = 0
             WHERE corp = $1 AND account = $2 AND customer = $3";
         let (corp, account, customer) = parts_of(&lease.key);
         transact!(self, session => {
@@ -309,6 +321,7 @@ struct HeadRow {
     fence: i64,
     wanted: i64,
     failures: i64,
+    own_failures: i64,
     session: Option<i64>,
     customer_wrote_at: Option<i64>,
     budget_used: i64,
@@ -327,6 +340,7 @@ impl HeadRow {
             },
             wanted: self.wanted,
             failures: small(self.failures),
+            own_failures: small(self.own_failures),
             session: self.session.and_then(SessionState::from_code),
             budget: Budget {
                 customer_wrote_at: self.customer_wrote_at.map(Millis),

@@ -27,7 +27,12 @@ impl StoreError {
 
     /// No job's fault: wait for the database.
     pub fn is_unavailable(&self) -> bool {
-        matches!(self, StoreError::Unavailable(_))
+        matches!(self, StoreError::Unavailable(_)) && !self.is_busy()
+    }
+
+    /// The rows are held by others for longer than a method waits: the same again a little later.
+    pub fn is_busy(&self) -> bool {
+        matches!(self.verdict(), Some(Verdict::Busy | Verdict::Contention))
     }
 
     pub(crate) fn is_data(&self) -> bool {
@@ -36,13 +41,18 @@ impl StoreError {
 
     /// Two transactions were in each other's way and this one was given up: the same again will do.
     pub(crate) fn is_contention(&self) -> bool {
+        self.verdict() == Some(Verdict::Contention)
+    }
+
+    /// What the database's own code says, if it answered with one that may pass.
+    fn verdict(&self) -> Option<Verdict> {
         let StoreError::Unavailable(source) = self else {
-            return false;
+            return None;
         };
-        source
+        let error = source
             .downcast_ref::<sqlx::Error>()
-            .and_then(sqlx::Error::as_database_error)
-            .is_some_and(|error| verdict(error) == Verdict::Contention)
+            .and_then(sqlx::Error::as_database_error)?;
+        Some(verdict(error))
     }
 
     /// A stored value that no version of ours wrote.
@@ -66,7 +76,9 @@ impl From<sqlx::Error> for StoreError {
                 Verdict::Refused => {
                     StoreError::Refused(format!("the database refuses: {}", database.message()))
                 }
-                Verdict::Contention | Verdict::Away => StoreError::Unavailable(Box::new(error)),
+                Verdict::Contention | Verdict::Busy | Verdict::Away => {
+                    StoreError::Unavailable(Box::new(error))
+                }
                 // The message only: the detail of PostgreSQL quotes the whole row.
                 Verdict::Data => {
                     let code = database.code().unwrap_or_default();
@@ -92,6 +104,7 @@ impl From<sqlx::Error> for StoreError {
 enum Verdict {
     Refused,
     Contention,
+    Busy,
     Away,
     Data,
 }
@@ -108,10 +121,12 @@ fn verdict(error: &(dyn sqlx::error::DatabaseError + 'static)) -> Verdict {
 fn postgres_verdict(code: &str) -> Verdict {
     match code {
         "40001" | "40P01" => Verdict::Contention,
+        // A lock that was not had in time: another transaction is slow, the database is not away.
+        "55P03" => Verdict::Busy,
         // Password, role, database, privilege.
         "28000" | "28P01" | "3D000" | "42501" => Verdict::Refused,
-        // Lock and statement time limits, a transaction ended for idling, a server that became read-only.
-        "55P03" | "57014" | "25P03" | "25006" => Verdict::Away,
+        // A statement's time limit, a transaction ended for idling, a server that became read-only.
+        "57014" | "25P03" | "25006" => Verdict::Away,
         // Connection, resources, operator's intervention, the server's own disk.
         _ if ["08", "53", "57", "58"]
             .iter()

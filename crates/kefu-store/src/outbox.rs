@@ -1,4 +1,4 @@
-use kefu_domain::{AccountId, CancelReason, CorpId, Handled, PartName, msgid};
+use kefu_domain::{CancelReason, Handled, PartName, msgid};
 
 use crate::conversation::parts_of;
 use crate::sql::{Session, values};
@@ -67,32 +67,34 @@ impl Store {
         })
     }
 
-    /// Notes what became of a part that was `sending`. It is true whoever holds the lease, so there is no
-    /// fence; a part that is not `sending` any more keeps its state.
+    /// Notes what became of a part that was `sending`; one that is not any more keeps its state.
+    ///
+    /// That it was sent, or that nobody knows, is true whoever holds the lease. An end without success is not: the
+    /// next holder may have sent the part meanwhile, and what WeCom then says to us is about that. False when the
+    /// lease is lost and nothing was noted.
     pub async fn settle_part(
         &self,
+        lease: &ConversationLease,
         msgid: &str,
-        corp: &CorpId,
-        account: &AccountId,
         outcome: &PartOutcome,
-    ) -> Result<(), StoreError> {
+    ) -> Result<bool, StoreError> {
         const SENT: &str = "
             UPDATE outbox SET status = 'sent', settled_at = now_ms FROM clock
             WHERE corp = $1 AND account = $2 AND msgid = $3 AND status = 'sending'";
         const AMBIGUOUS: &str = "
             UPDATE outbox SET ambiguous = TRUE, error = $4
             WHERE corp = $1 AND account = $2 AND msgid = $3 AND status = 'sending'";
-        let (corp, account) = (corp.as_str(), account.as_str());
+        let (corp, account, _) = parts_of(&lease.key);
         let end = match outcome {
             PartOutcome::Sent => {
                 self.execute(SENT, values![corp, account, msgid]).await?;
-                return Ok(());
+                return Ok(true);
             }
             PartOutcome::Ambiguous { error } => {
                 let error = error_text(error);
                 self.execute(AMBIGUOUS, values![corp, account, msgid, &*error])
                     .await?;
-                return Ok(());
+                return Ok(true);
             }
             PartOutcome::SaidBefore => End {
                 status: "sent",
@@ -113,9 +115,11 @@ impl Store {
             },
         };
         transact!(self, session => {
-            lock_by_part(session, corp, account, msgid).await?;
+            if lease.hold(session).await?.is_none() {
+                return Ok(false);
+            }
             end.apply(session, corp, account, msgid).await?;
-            Ok(())
+            Ok(true)
         })
     }
 
@@ -285,21 +289,6 @@ async fn cancel_planned(
     session
         .execute(SQL, values![corp, account, reply_id, reason.as_str()])
         .await?;
-    Ok(())
-}
-
-async fn lock_by_part(
-    session: &mut Session,
-    corp: &str,
-    account: &str,
-    msgid: &str,
-) -> Result<(), StoreError> {
-    const SQL: &str = "
-        UPDATE conversation SET wanted = wanted
-        WHERE corp = $1 AND account = $2 AND customer = (
-            SELECT customer FROM outbox
-            WHERE outbox.corp = $1 AND outbox.account = $2 AND outbox.msgid = $3)";
-    session.execute(SQL, values![corp, account, msgid]).await?;
     Ok(())
 }
 

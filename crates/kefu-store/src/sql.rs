@@ -119,7 +119,7 @@ impl Session {
         match &outcome {
             Ok(_) => self.commit().await?,
             // A failed rollback closes the connection, which rolls back as well.
-            Err(error) if !error.is_unavailable() || error.is_contention() => self.rollback().await?,
+            Err(error) if !error.is_unavailable() => self.rollback().await?,
             Err(_) => (),
         }
         outcome

@@ -85,6 +85,13 @@ impl Store {
         Ok(asked.elapsed())
     }
 
+    /// Whether the database takes writes: after a fail-over one may answer and take none.
+    pub async fn probe(&self) -> Result<(), StoreError> {
+        self.execute("UPDATE account SET fence = fence WHERE 1 = 0", &[])
+            .await
+            .map(drop)
+    }
+
     /// Waits for connections in use, at most 10 s, then closes all.
     pub async fn close(&self) {
         let closed = match &self.engine {

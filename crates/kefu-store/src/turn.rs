@@ -20,7 +20,10 @@ pub struct Turn {
     pub lease: ConversationLease,
     /// Hand it to the release.
     pub wanted: i64,
+    /// Failed runs in a row.
     pub failures: u32,
+    /// Those of them that were our own fault.
+    pub own_failures: u32,
     pub session: Option<SessionState>,
     pub budget: Budget,
     /// Planned and sending parts, oldest reply first, in order of their parts.
@@ -103,6 +106,7 @@ pub(crate) struct Head {
     pub(crate) lease: ConversationLease,
     pub(crate) wanted: i64,
     pub(crate) failures: u32,
+    pub(crate) own_failures: u32,
     pub(crate) session: Option<SessionState>,
     pub(crate) budget: Budget,
     pub(crate) now: Millis,
@@ -162,6 +166,7 @@ impl Turn {
             lease: head.lease,
             wanted: head.wanted,
             failures: head.failures,
+            own_failures: head.own_failures,
             session: head.session,
             budget: head.budget,
             now: head.now,

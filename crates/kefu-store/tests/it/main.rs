@@ -3,6 +3,7 @@
 //! One suite over both engines; every method of the store appears in it.
 
 mod accounts;
+mod dead_letters;
 mod harness;
 mod opening;
 mod pages;
@@ -11,5 +12,6 @@ mod poison;
 mod race;
 mod records;
 mod replies;
+mod resolving;
 mod sweeping;
 mod turns;

@@ -54,6 +54,15 @@ const CASES: &[(&str, &str)] = &[
         "SELECT text FROM outbox WHERE corp = 'ww1' AND account = 'wk1' AND msgid = 'm1'",
     ),
     (
+        "dead_letter_replaying",
+        "SELECT seq FROM dead_letter WHERE state = 'replaying' AND publish_at <= (SELECT now_ms FROM clock)
+        ORDER BY publish_at, seq LIMIT 50 FOR UPDATE SKIP LOCKED",
+    ),
+    (
+        "outbox_unknown",
+        "SELECT count(*) FROM outbox WHERE status = 'unknown'",
+    ),
+    (
         "welcome_open",
         "SELECT id FROM welcome WHERE status = 'pending' AND event_at <= 5",
     ),

@@ -168,8 +168,7 @@ async fn say(store: &Store, turn: &Turn) -> bool {
         if !or_stop!(store.mark_sending(&turn.lease, &part.msgid).await, false) {
             continue;
         }
-        let key = &turn.lease.key;
-        let settled = store.settle_part(&part.msgid, &key.corp, &key.account, &PartOutcome::Sent);
+        let settled = store.settle_part(&turn.lease, &part.msgid, &PartOutcome::Sent);
         or_stop!(settled.await, false);
     }
     true

@@ -95,6 +95,7 @@ async fn a_second_death_is_a_second_letter(database: &Database) {
         reason: "out of attempts",
         attempts: 6,
         first_error: Some("first\0"),
+        first_error_at: Some(Millis(6)),
         last_error: Some("last"),
         error_at: Some(Millis(7)),
         trace: None,

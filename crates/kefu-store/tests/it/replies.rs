@@ -16,6 +16,7 @@ conformance!(
     a_cancelled_decision_can_be_made_again,
     a_recalled_message_is_not_owed_again,
     the_budget_counts_what_left,
+    only_what_is_true_for_all_is_noted_without_the_lease,
 );
 
 async fn two_parts(database: &Database) -> (Box<Turn>, Vec<Part>) {
@@ -36,12 +37,47 @@ async fn send(database: &Database, mine: &Turn, part: &Part) {
     );
 }
 
-async fn settle(database: &Database, part: &Part, outcome: PartOutcome) {
+async fn settle(database: &Database, mine: &Turn, part: &Part, outcome: PartOutcome) {
+    let settled = database
+        .store
+        .settle_part(&mine.lease, &part.msgid, &outcome)
+        .await;
+    assert!(settled.unwrap());
+}
+
+async fn only_what_is_true_for_all_is_noted_without_the_lease(database: &Database) {
     let store = &database.store;
-    store
-        .settle_part(&part.msgid, &corp(), &account(), &outcome)
-        .await
-        .unwrap();
+    let (old, parts) = two_parts(database).await;
+    send(database, &old, &parts[0]).await;
+    end_leases(database).await;
+    // The next holder sends it under the same msgid, and WeCom refuses the old one's call because of that.
+    let new = turn(store, "wm1", "t2").await;
+    let refused = PartOutcome::Failed {
+        code: Some(1),
+        error: "msgid used".into(),
+        handled: Handled::Failed,
+    };
+    assert!(
+        !store
+            .settle_part(&old.lease, &parts[0].msgid, &refused)
+            .await
+            .unwrap()
+    );
+    assert!(
+        !store
+            .settle_part(&old.lease, &parts[0].msgid, &PartOutcome::SaidBefore)
+            .await
+            .unwrap()
+    );
+    let open = reload(store, &new.lease).await.open_parts;
+    assert_eq!((open.len(), open[0].status), (2, PartStatus::Sending));
+    assert!(
+        store
+            .settle_part(&old.lease, &parts[0].msgid, &PartOutcome::Sent)
+            .await
+            .unwrap()
+    );
+    assert_eq!(reload(store, &new.lease).await.open_parts.len(), 1);
 }
 
 async fn a_part_is_marked_before_it_leaves_and_stays_sent(database: &Database) {
@@ -53,7 +89,7 @@ async fn a_part_is_marked_before_it_leaves_and_stays_sent(database: &Database) {
         (again.open_parts[0].attempts, again.open_parts[0].ambiguous),
         (1, false)
     );
-    settle(database, &parts[0], PartOutcome::Sent).await;
+    settle(database, &mine, &parts[0], PartOutcome::Sent).await;
     assert_eq!(database.status(&parts[0].msgid).await, "sent");
     assert!(
         !database
@@ -66,7 +102,7 @@ async fn a_part_is_marked_before_it_leaves_and_stays_sent(database: &Database) {
     assert_eq!(again.open_parts.len(), 1);
     assert!(again.open_parts[0].reply_started);
     send(database, &mine, &parts[1]).await;
-    settle(database, &parts[1], PartOutcome::Sent).await;
+    settle(database, &mine, &parts[1], PartOutcome::Sent).await;
     let released = database
         .store
         .release_conversation(&mine.lease, mine.wanted)
@@ -79,7 +115,7 @@ async fn an_ambiguous_part_keeps_the_lease_and_its_msgid(database: &Database) {
     let (mine, parts) = two_parts(database).await;
     send(database, &mine, &parts[0]).await;
     let error = "timed out".to_owned();
-    settle(database, &parts[0], PartOutcome::Ambiguous { error }).await;
+    settle(database, &mine, &parts[0], PartOutcome::Ambiguous { error }).await;
     // A part on its way always has a time to wake: it cannot be released.
     let released = database
         .store
@@ -107,7 +143,7 @@ async fn a_refused_part_ends_its_reply(database: &Database) {
         error: "session state".into(),
         handled: Handled::Expired,
     };
-    settle(database, &parts[0], outcome).await;
+    settle(database, &mine, &parts[0], outcome).await;
     assert_eq!(database.status(&parts[0].msgid).await, "failed");
     assert_eq!(database.status(&parts[1].msgid).await, "cancelled");
     assert_eq!(
@@ -131,6 +167,7 @@ async fn an_unknown_part_ends_its_reply_and_its_messages_stay_answered(database:
     send(database, &mine, &parts[0]).await;
     settle(
         database,
+        &mine,
         &parts[0],
         PartOutcome::Unknown {
             error: "window closed".into(),
@@ -148,7 +185,7 @@ async fn an_unknown_part_ends_its_reply_and_its_messages_stay_answered(database:
 async fn a_reply_said_before_is_not_said_again(database: &Database) {
     let (mine, parts) = two_parts(database).await;
     send(database, &mine, &parts[0]).await;
-    settle(database, &parts[0], PartOutcome::SaidBefore).await;
+    settle(database, &mine, &parts[0], PartOutcome::SaidBefore).await;
     assert_eq!(database.status(&parts[0].msgid).await, "sent");
     assert_eq!(
         database
@@ -162,10 +199,10 @@ async fn a_reply_said_before_is_not_said_again(database: &Database) {
 async fn states_only_move_forward(database: &Database) {
     let (mine, parts) = two_parts(database).await;
     // Not sent yet: nothing can have become of it.
-    settle(database, &parts[0], PartOutcome::Sent).await;
+    settle(database, &mine, &parts[0], PartOutcome::Sent).await;
     assert_eq!(database.status(&parts[0].msgid).await, "planned");
     send(database, &mine, &parts[0]).await;
-    settle(database, &parts[0], PartOutcome::Sent).await;
+    settle(database, &mine, &parts[0], PartOutcome::Sent).await;
     for outcome in [
         PartOutcome::Unknown { error: "late".into() },
         PartOutcome::Ambiguous { error: "late".into() },
@@ -175,7 +212,7 @@ async fn states_only_move_forward(database: &Database) {
             handled: Handled::Failed,
         },
     ] {
-        settle(database, &parts[0], outcome).await;
+        settle(database, &mine, &parts[0], outcome).await;
         assert_eq!(database.status(&parts[0].msgid).await, "sent");
     }
     assert_eq!(database.status(&parts[1].msgid).await, "planned");
@@ -205,7 +242,7 @@ async fn a_report_of_failure_arrives_whenever_it_likes(database: &Database) {
     // Before the sender has noted that it was sent.
     send(database, &mine, &parts[0]).await;
     pull(&database.store, vec![report("e1", &parts[0])]).await;
-    settle(database, &parts[0], PartOutcome::Sent).await;
+    settle(database, &mine, &parts[0], PartOutcome::Sent).await;
     assert_eq!(database.status(&parts[0].msgid).await, "failed");
     assert_eq!(database.status(&parts[1].msgid).await, "cancelled");
     assert_eq!(database.handled("m1").await, "failed");
@@ -224,7 +261,7 @@ async fn a_report_of_failure_arrives_whenever_it_likes(database: &Database) {
     let mine = reload(&database.store, &mine.lease).await;
     let parts = decide(&database.store, &mine, &["c"]).await;
     send(database, &mine, &parts[0]).await;
-    settle(database, &parts[0], PartOutcome::Sent).await;
+    settle(database, &mine, &parts[0], PartOutcome::Sent).await;
     pull(&database.store, vec![report("e2", &parts[0])]).await;
     assert_eq!(database.status(&parts[0].msgid).await, "failed");
     assert_eq!(database.handled("m2").await, "failed");
@@ -302,7 +339,7 @@ async fn a_cancelled_reply_owes_its_messages_again_only_if_nothing_left(database
     assert_eq!(database.handled("m1").await, "answered");
     assert_eq!(database.status(&parts[0].msgid).await, "sending");
     assert_eq!(database.status(&parts[1].msgid).await, "cancelled");
-    settle(database, &parts[0], PartOutcome::Sent).await;
+    settle(database, &mine, &parts[0], PartOutcome::Sent).await;
     pull(store, vec![says("m3", "wm1", "three", database.now().await)]).await;
     let parts = decide(store, &reload(store, &mine.lease).await, &["e"]).await;
     let owed = Owed::Handled(Handled::Expired);
@@ -368,7 +405,7 @@ async fn the_budget_counts_what_left(database: &Database) {
     for (sent, part) in (0..5).zip(&parts) {
         assert_eq!(reload(store, &mine.lease).await.budget.used, sent);
         send(database, &mine, part).await;
-        settle(database, part, PartOutcome::Sent).await;
+        settle(database, &mine, part, PartOutcome::Sent).await;
     }
     let mine = reload(store, &mine.lease).await;
     assert_eq!(mine.budget.parts_left(), 0);

@@ -1,3 +1,5 @@
+use std::time::Duration;
+
 use kefu_domain::Millis;
 use kefu_store::{Due, EventEffect, PageOutcome, WelcomeOutcome};
 use secrecy::ExposeSecret;
@@ -12,6 +14,7 @@ conformance!(
     a_welcome_is_taken_once,
     a_late_welcome_is_never_said,
     a_pending_welcome_is_published_once_more,
+    an_account_nobody_woke_for_long_is_woken_at_a_slow_pace,
 );
 
 async fn a_conversation(database: &Database) {
@@ -51,7 +54,7 @@ async fn due_rows_are_taken_once_and_come_back_later(database: &Database) {
         60_000
     );
     let lease = win(store, "j1").await;
-    store.park_account(&lease, Millis(1)).await.unwrap();
+    store.park_account(&lease, Duration::ZERO).await.unwrap();
     let due = store.due(200).await.unwrap();
     assert_eq!(
         due,
@@ -187,9 +190,9 @@ async fn a_welcome_is_taken_once(database: &Database) {
 async fn a_late_welcome_is_never_said(database: &Database) {
     let store = &database.store;
     let now = database.now().await;
-    let old = Millis(now.0 - 25_000);
+    let old = Millis(now.0 - 45_000);
     assert!(
-        welcome(database, "e1", old, Millis(now.0 - 20_000))
+        welcome(database, "e1", old, Millis(now.0 - 40_000))
             .await
             .is_empty()
     );
@@ -227,4 +230,28 @@ async fn a_pending_welcome_is_published_once_more(database: &Database) {
     database.sql("UPDATE welcome SET taken_at = 1").await;
     store.due(200).await.unwrap();
     assert_eq!(database.text("SELECT status FROM welcome").await, "unknown");
+}
+
+async fn an_account_nobody_woke_for_long_is_woken_at_a_slow_pace(database: &Database) {
+    let store = &database.store;
+    let (old, pace) = (Duration::from_secs(90), Duration::from_secs(3));
+    pull(store, vec![]).await;
+    assert!(
+        !store.wake_stale(old, pace).await.unwrap(),
+        "it was pulled just now"
+    );
+    database
+        .sql("UPDATE account SET pulled_at = pulled_at - 100000, wake_at = NULL")
+        .await;
+    assert!(store.wake_stale(old, pace).await.unwrap());
+    assert_eq!(store.due(200).await.unwrap().len(), 1);
+    database.sql("UPDATE account SET wake_at = NULL").await;
+    assert!(
+        !store.wake_stale(old, pace).await.unwrap(),
+        "it was woken just now"
+    );
+    database
+        .sql("UPDATE account SET polled_at = polled_at - 100000")
+        .await;
+    assert!(store.wake_stale(old, pace).await.unwrap());
 }

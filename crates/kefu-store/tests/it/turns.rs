@@ -1,7 +1,7 @@
 use std::time::Duration;
 
 use kefu_domain::{Handled, Millis, PartStatus};
-use kefu_store::{AcquiredConversation, Decision, Released, Speaker, TurnLimits};
+use kefu_store::{AcquiredConversation, Decision, Released, Speaker, TurnLimits, Whose};
 
 use crate::harness::*;
 
@@ -84,8 +84,14 @@ async fn a_lost_turn_writes_nothing(database: &Database) {
             .await
             .unwrap()
     );
-    assert!(!store.park_conversation(lease, Millis(1)).await.unwrap());
-    assert_eq!(store.fail_conversation(lease, LEASE, "late").await.unwrap(), 0);
+    assert!(!store.park_conversation(lease, LEASE).await.unwrap());
+    assert_eq!(
+        store
+            .fail_conversation(lease, LEASE, Whose::Theirs, "late")
+            .await
+            .unwrap(),
+        0
+    );
     assert_eq!(
         store.give_up_conversation(lease, Handled::Failed).await.unwrap(),
         0
@@ -284,12 +290,7 @@ async fn history_is_what_was_said_in_order(database: &Database) {
     let parts = decide(store, &mine, &["answer", "never sent"]).await;
     assert!(store.mark_sending(&mine.lease, &parts[0].msgid).await.unwrap());
     store
-        .settle_part(
-            &parts[0].msgid,
-            &corp(),
-            &account(),
-            &kefu_store::PartOutcome::Sent,
-        )
+        .settle_part(&mine.lease, &parts[0].msgid, &kefu_store::PartOutcome::Sent)
         .await
         .unwrap();
     database
@@ -327,19 +328,27 @@ async fn a_failed_turn_counts_and_a_parked_one_does_not(database: &Database) {
     let mine = turn(store, "wm1", "t1").await;
     assert_eq!(
         store
-            .fail_conversation(&mine.lease, Duration::from_secs(5), "model away")
+            .fail_conversation(&mine.lease, Duration::from_secs(5), Whose::Theirs, "model away")
             .await
             .unwrap(),
         1
     );
     let mine = turn(store, "wm1", "t2").await;
     assert_eq!(mine.failures, 1);
-    assert!(store.park_conversation(&mine.lease, Millis(777)).await.unwrap());
-    assert_eq!(database.number("SELECT wake_at FROM conversation").await, 777);
+    assert_eq!(mine.own_failures, 0);
+    let now = database.now().await;
+    assert!(
+        store
+            .park_conversation(&mine.lease, Duration::from_secs(7))
+            .await
+            .unwrap()
+    );
+    let wake_at = database.number("SELECT wake_at FROM conversation").await;
+    assert!((now.0 + 7_000..now.0 + 17_000).contains(&wake_at));
     let mine = turn(store, "wm1", "t3").await;
     assert_eq!(
         store
-            .fail_conversation(&mine.lease, LEASE, "again")
+            .fail_conversation(&mine.lease, LEASE, Whose::Ours, "again")
             .await
             .unwrap(),
         2

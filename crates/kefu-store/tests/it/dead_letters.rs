@@ -1,0 +1,393 @@
+use std::time::Duration;
+
+use kefu_domain::{Handled, Millis};
+use kefu_store::{DeadLetterRow, JobRow, LetterQuery, LetterState, NewDeadLetter, Released};
+
+use crate::harness::*;
+
+conformance!(
+    a_letter_keeps_its_story,
+    letters_are_found_by_what_is_asked_for,
+    letters_are_gone_through_page_by_page_oldest_first,
+    a_letter_is_replayed_once,
+    a_replay_that_nobody_finished_is_taken_again,
+    a_letter_nobody_can_publish_is_open_again,
+    a_discarded_letter_stays_and_is_not_replayed,
+    a_crash_counts_once_on_the_row,
+    an_account_that_keeps_crashing_wakes_less_often,
+    a_restarted_account_is_due_without_failures,
+    a_restarted_conversation_owes_what_was_given_up,
+    what_somebody_dealt_with_is_not_owed_again,
+);
+
+const LEASE: Duration = Duration::from_secs(30);
+
+fn letter(job_id: &str) -> NewDeadLetter<'_> {
+    NewDeadLetter {
+        job_id,
+        replay: 0,
+        kind: Some("kf.turn"),
+        app: Some("default"),
+        lane: Some("medium"),
+        reason: "out_of_attempts",
+        attempts: 6,
+        first_error: Some("first"),
+        first_error_at: Some(Millis(5)),
+        last_error: Some("last"),
+        error_at: Some(Millis(7)),
+        trace: Some("00-trace"),
+        raw: b"{\"v\":1}",
+    }
+}
+
+async fn archive(database: &Database, letter: &NewDeadLetter<'_>) -> i64 {
+    assert!(database.store.archive_dead_letter(letter).await.unwrap());
+    database.store.dead_letters(1).await.unwrap()[0].seq
+}
+
+async fn found(database: &Database, query: LetterQuery<'_>) -> Vec<String> {
+    let letters = database.store.newest_dead_letters(&query, 10).await.unwrap();
+    assert!(letters.iter().all(|letter| letter.raw.is_empty()));
+    letters.into_iter().map(|letter| letter.job_id).collect()
+}
+
+async fn state(database: &Database, seq: i64) -> LetterState {
+    database.store.dead_letter(seq).await.unwrap().unwrap().state
+}
+
+async fn taken(database: &Database) -> Vec<DeadLetterRow> {
+    database.store.take_replays(10, LEASE).await.unwrap()
+}
+
+const TURN: JobRow<'_> = JobRow::Conversation {
+    corp: "ww1",
+    account: "wk1",
+    customer: "wm1",
+};
+
+async fn a_letter_keeps_its_story(database: &Database) {
+    let seq = archive(database, &letter("j1")).await;
+    let stored = database.store.dead_letter(seq).await.unwrap().unwrap();
+    let expected = DeadLetterRow {
+        seq,
+        job_id: "j1".into(),
+        replay: 0,
+        kind: Some("kf.turn".into()),
+        app: Some("default".into()),
+        lane: Some("medium".into()),
+        reason: "out_of_attempts".into(),
+        attempts: 6,
+        first_error: Some("first".into()),
+        first_error_at: Some(Millis(5)),
+        last_error: Some("last".into()),
+        error_at: Some(Millis(7)),
+        archived_at: stored.archived_at,
+        state: LetterState::Open,
+        state_at: None,
+        trace: Some("00-trace".into()),
+        raw_bytes: 7,
+        raw: b"{\"v\":1}".to_vec(),
+    };
+    assert_eq!(stored, expected);
+    assert!(stored.archived_at <= database.now().await);
+    assert_eq!(database.store.dead_letter(seq + 1).await.unwrap(), None);
+}
+
+/// A turn, an app event and bytes that are no job, in this order; the number of the event.
+async fn three_letters(database: &Database) -> i64 {
+    archive(database, &letter("turn")).await;
+    let other = NewDeadLetter {
+        kind: Some("app.event"),
+        lane: Some("low"),
+        app: Some("sales"),
+        reason: "permanent",
+        ..letter("event")
+    };
+    let seq = archive(database, &other).await;
+    let nameless = NewDeadLetter {
+        kind: None,
+        app: None,
+        lane: None,
+        reason: "unreadable",
+        ..letter("raw-aa")
+    };
+    archive(database, &nameless).await;
+    seq
+}
+
+async fn letters_are_found_by_what_is_asked_for(database: &Database) {
+    let event = three_letters(database).await;
+    database
+        .sql("UPDATE dead_letter SET archived_at = 5 WHERE job_id = 'turn'")
+        .await;
+    let check = async |narrow: fn(&mut LetterQuery<'static>), expected: &[&str]| {
+        let mut query = LetterQuery::default();
+        narrow(&mut query);
+        assert_eq!(found(database, query).await, expected, "{query:?}");
+    };
+    check(|_| (), &["raw-aa", "event", "turn"]).await;
+    check(|query| query.kind = Some("kf.turn"), &["turn"]).await;
+    check(|query| query.kind = Some("none"), &["raw-aa"]).await;
+    check(|query| query.lane = Some("low"), &["event"]).await;
+    check(|query| query.app = Some("default"), &["turn"]).await;
+    check(|query| query.reason = Some("permanent"), &["event"]).await;
+    let hour = |query: &mut LetterQuery<'static>| query.since = Some(Duration::from_secs(3600));
+    check(hour, &["raw-aa", "event"]).await;
+    let ever = |query: &mut LetterQuery<'static>| query.since = Some(Duration::MAX);
+    check(ever, &["raw-aa", "event", "turn"]).await;
+    let both = |query: &mut LetterQuery<'static>| (query.lane, query.app) = (Some("low"), Some("default"));
+    check(both, &[]).await;
+    database.store.discard_dead_letter(event).await.unwrap();
+    check(|query| query.state = Some(LetterState::Open), &["raw-aa", "turn"]).await;
+    check(|query| query.state = Some(LetterState::Discarded), &["event"]).await;
+}
+
+async fn letters_are_gone_through_page_by_page_oldest_first(database: &Database) {
+    three_letters(database).await;
+    let (store, any) = (&database.store, LetterQuery::default());
+    let first = store.dead_letters_after(&any, 0, 2).await.unwrap();
+    let rest = store.dead_letters_after(&any, first[1].seq, 2).await.unwrap();
+    let letters = first.iter().chain(&rest);
+    let ids: Vec<_> = letters.map(|letter| letter.job_id.as_str()).collect();
+    assert_eq!(ids, ["turn", "event", "raw-aa"]);
+}
+
+async fn a_letter_is_replayed_once(database: &Database) {
+    let store = &database.store;
+    let seq = archive(database, &letter("j1")).await;
+    assert!(taken(database).await.is_empty());
+    assert!(!store.finish_replay(seq).await.unwrap());
+    assert_eq!(store.begin_replay(seq).await.unwrap(), Some(LetterState::Open));
+    assert_eq!(
+        store.begin_replay(seq).await.unwrap(),
+        Some(LetterState::Replaying)
+    );
+    assert_eq!(
+        store.discard_dead_letter(seq).await.unwrap(),
+        Some(LetterState::Replaying)
+    );
+    let mine = taken(database).await;
+    assert_eq!(
+        (mine.len(), mine[0].seq, mine[0].raw.as_slice()),
+        (1, seq, &b"{\"v\":1}"[..])
+    );
+    // Another worker gets nothing meanwhile.
+    assert!(taken(database).await.is_empty());
+    assert!(store.finish_replay(seq).await.unwrap());
+    assert_eq!(state(database, seq).await, LetterState::Replayed);
+    assert_eq!(
+        store.begin_replay(seq).await.unwrap(),
+        Some(LetterState::Replayed)
+    );
+    assert!(taken(database).await.is_empty());
+    assert_eq!(store.begin_replay(seq + 1).await.unwrap(), None);
+
+    // Two double clicks at the same moment: one of them counts.
+    let seq = archive(database, &letter("j2")).await;
+    let (one, two) = tokio::join!(store.begin_replay(seq), store.begin_replay(seq));
+    let begun = [one, two]
+        .into_iter()
+        .filter(|was| matches!(was, Ok(Some(LetterState::Open))));
+    assert_eq!(begun.count(), 1);
+}
+
+async fn a_replay_that_nobody_finished_is_taken_again(database: &Database) {
+    let store = &database.store;
+    for job in ["j1", "j2", "j3"] {
+        let seq = archive(database, &letter(job)).await;
+        store.begin_replay(seq).await.unwrap();
+    }
+    assert_eq!(store.take_replays(2, LEASE).await.unwrap().len(), 2);
+    assert_eq!(store.take_replays(2, LEASE).await.unwrap().len(), 1);
+    database
+        .sql("UPDATE dead_letter SET publish_at = 1 WHERE job_id <> 'j2'")
+        .await;
+    let again: Vec<_> = taken(database)
+        .await
+        .into_iter()
+        .map(|letter| letter.job_id)
+        .collect();
+    assert_eq!(again, ["j1", "j3"]);
+}
+
+async fn a_letter_nobody_can_publish_is_open_again(database: &Database) {
+    let seq = archive(database, &letter("j1")).await;
+    database.store.begin_replay(seq).await.unwrap();
+    taken(database).await;
+    assert!(database.store.give_up_replay(seq).await.unwrap());
+    assert!(!database.store.give_up_replay(seq).await.unwrap());
+    assert_eq!(state(database, seq).await, LetterState::Open);
+}
+
+async fn a_discarded_letter_stays_and_is_not_replayed(database: &Database) {
+    let store = &database.store;
+    let seq = archive(database, &letter("j1")).await;
+    assert_eq!(
+        store.discard_dead_letter(seq).await.unwrap(),
+        Some(LetterState::Open)
+    );
+    assert_eq!(
+        store.discard_dead_letter(seq).await.unwrap(),
+        Some(LetterState::Discarded)
+    );
+    assert_eq!(
+        store.begin_replay(seq).await.unwrap(),
+        Some(LetterState::Discarded)
+    );
+    assert!(taken(database).await.is_empty());
+    let kept = store.dead_letter(seq).await.unwrap().unwrap();
+    assert!(kept.state_at.is_some() && !kept.raw.is_empty());
+    assert_eq!(store.discard_dead_letter(seq + 1).await.unwrap(), None);
+}
+
+async fn a_crash_counts_once_on_the_row(database: &Database) {
+    let store = &database.store;
+    pull(store, vec![says("m1", "wm1", "one", database.now().await)]).await;
+    let crashed = letter("j1");
+    let before = database.now().await;
+    assert_eq!(store.archive_crashed(&crashed, &TURN).await.unwrap(), Some(1));
+    // The letter comes again: it was archived, and its row has counted it.
+    assert_eq!(store.archive_crashed(&crashed, &TURN).await.unwrap(), None);
+    assert_eq!(database.number("SELECT failures FROM conversation").await, 1);
+    assert_eq!(
+        database.text("SELECT first_error FROM conversation").await,
+        "last"
+    );
+    let wake_at = database.number("SELECT wake_at FROM conversation").await;
+    assert!((before.0 + 119_000..before.0 + 180_000).contains(&wake_at));
+    let nobody = JobRow::Conversation {
+        corp: "ww1",
+        account: "wk1",
+        customer: "wm9",
+    };
+    assert_eq!(
+        store.archive_crashed(&letter("j2"), &nobody).await.unwrap(),
+        Some(0)
+    );
+    assert_eq!(store.totals().await.unwrap().dead_letters, 2);
+}
+
+async fn an_account_that_keeps_crashing_wakes_less_often(database: &Database) {
+    let store = &database.store;
+    win(store, "sync").await;
+    let row = JobRow::Account {
+        app: "default",
+        account: "wk1",
+    };
+    for count in 1..=6 {
+        let id = format!("j{count}");
+        let failures = store.archive_crashed(&letter(&id), &row).await.unwrap();
+        assert_eq!(failures, Some(count));
+        let wait = database.number("SELECT wake_at FROM account").await - database.now().await.0;
+        let expected = if count < 6 {
+            100_000..=120_000
+        } else {
+            3_580_000..=3_600_000
+        };
+        assert!(expected.contains(&wait), "{count}: {wait}");
+    }
+}
+
+async fn a_restarted_account_is_due_without_failures(database: &Database) {
+    let store = &database.store;
+    let lease = win(store, "sync").await;
+    store
+        .fail_account(&lease, Duration::from_secs(600), "no")
+        .await
+        .unwrap();
+    let row = JobRow::Account {
+        app: "default",
+        account: "wk1",
+    };
+    assert!(store.restart_row(&row).await.unwrap());
+    assert_eq!(database.number("SELECT failures FROM account").await, 0);
+    let wait = database.number("SELECT wake_at FROM account").await - database.now().await.0;
+    assert!((10_000..=30_000).contains(&wait), "{wait}");
+    // Whoever holds it keeps the time his lease stands for.
+    let lease = win(store, "sync").await;
+    let until = database.number("SELECT lease_until FROM account").await;
+    assert!(store.restart_row(&row).await.unwrap());
+    assert_eq!(database.number("SELECT wake_at FROM account").await, until);
+    assert!(store.extend_account(&lease, LEASE).await.unwrap());
+    let other = JobRow::Account {
+        app: "other",
+        account: "wk1",
+    };
+    assert!(!store.restart_row(&other).await.unwrap());
+}
+
+async fn a_restarted_conversation_owes_what_was_given_up(database: &Database) {
+    let store = &database.store;
+    let now = database.now().await;
+    pull(store, vec![says("m1", "wm1", "one", now)]).await;
+    let mine = turn(store, "wm1", "t1").await;
+    decide(store, &mine, &["a", "b"]).await;
+    // A newer message came before anything was said; then the turn was given up.
+    pull(
+        store,
+        vec![says("m2", "wm1", "two", now), says("m3", "wm1", "three", now)],
+    )
+    .await;
+    database
+        .sql("UPDATE message SET recalled = TRUE WHERE msgid = 'm3'")
+        .await;
+    assert_eq!(
+        store
+            .give_up_conversation(&mine.lease, Handled::Failed)
+            .await
+            .unwrap(),
+        3
+    );
+    assert!(store.restart_row(&TURN).await.unwrap());
+    let again = turn(store, "wm1", "t2").await;
+    assert_eq!((owed(&again), again.failures), (vec!["m1", "m2"], 0));
+    let parts = decide(store, &again, &["c"]).await;
+    assert_eq!(parts.len(), 1);
+    // Asked for twice, answered once.
+    store.restart_row(&TURN).await.unwrap();
+    let fresh = reload(store, &again.lease).await;
+    assert_eq!((owed(&fresh), fresh.open_parts.len()), (vec![], 1));
+    let released = store
+        .release_conversation(&again.lease, again.wanted)
+        .await
+        .unwrap();
+    assert_eq!(released, Released::Again(()));
+}
+
+async fn what_somebody_dealt_with_is_not_owed_again(database: &Database) {
+    let store = &database.store;
+    let now = database.now().await;
+    // Something of the reply had left.
+    pull(store, vec![says("m1", "wm1", "one", now)]).await;
+    let mine = turn(store, "wm1", "t1").await;
+    let parts = decide(store, &mine, &["a", "b"]).await;
+    assert!(store.mark_sending(&mine.lease, &parts[0].msgid).await.unwrap());
+    store
+        .give_up_conversation(&mine.lease, Handled::Failed)
+        .await
+        .unwrap();
+    database.sql("UPDATE message SET handled = 'failed'").await;
+    store.restart_row(&TURN).await.unwrap();
+    assert_eq!(database.handled("m1").await, "failed");
+    // A person wrote later.
+    pull(store, vec![says("m2", "wm2", "one", now)]).await;
+    let theirs = turn(store, "wm2", "t2").await;
+    store
+        .give_up_conversation(&theirs.lease, Handled::Failed)
+        .await
+        .unwrap();
+    pull(store, vec![servicer_says("m3", "wm2", now)]).await;
+    let row = JobRow::Conversation {
+        corp: "ww1",
+        account: "wk1",
+        customer: "wm2",
+    };
+    store.restart_row(&row).await.unwrap();
+    assert_eq!(database.handled("m2").await, "failed");
+    let nobody = JobRow::Conversation {
+        corp: "ww1",
+        account: "wk1",
+        customer: "wm9",
+    };
+    assert!(!store.restart_row(&nobody).await.unwrap());
+}
