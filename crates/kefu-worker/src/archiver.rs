@@ -1,22 +1,33 @@
 //! Moves dead letters from the queue to the database, where they can be read. Acked after the commit, never rejected.
+//!
+//! A job that comes here because it was delivered too often may be a bystander: each time its process died, perhaps
+//! of another job. One that stands on a row is archived and its row wakes again; any other is put back once.
 
 use std::sync::Arc;
 use std::time::Duration;
 
-use kefu_domain::Millis;
+use kefu_domain::{AccountId, ConversationKey, CorpId, CustomerId, Handled, Millis};
 use kefu_process::clock;
-use kefu_queue::{Delivery, InvalidEnvelope, Job, Verdict};
-use kefu_store::{NewDeadLetter, StoreError};
+use kefu_queue::{Death, Delivery, InvalidEnvelope, Job, NotedError, PublishError, Verdict};
+use kefu_store::{AcquiredConversation, JobRow, NewDeadLetter, StoreError};
 use metrics::counter;
 use sha1::{Digest, Sha1};
+use thiserror::Error;
 use tokio_util::sync::CancellationToken;
 use tracing::{error, warn};
 
 use crate::context::Context;
-use crate::outcome::is_away;
+use crate::jobs::turn_limits;
+use crate::lease::LEASE;
+use crate::letter::row_of;
 
 /// Wait after an error that is not the database being away.
 const RETRY_AFTER: Duration = Duration::from_secs(30);
+/// Wait after the queue did not take what is put back; the letter stays where it is meanwhile.
+const PUBLISH_RETRY_AFTER: Duration = Duration::from_secs(1);
+const PUBLISH_WITHIN: Duration = Duration::from_secs(10);
+/// Reason of a letter whose job nobody gave a verdict on.
+const CRASHED: &str = "crashed";
 
 pub(crate) async fn run(context: Arc<Context>, stop: CancellationToken) -> anyhow::Result<()> {
     let mut letters = context.queue.dead_letters();
@@ -38,14 +49,29 @@ pub(crate) async fn run(context: Arc<Context>, stop: CancellationToken) -> anyho
     }
 }
 
-/// Holds the letter until it is stored, however long the database is away.
+#[derive(Debug, Error)]
+enum KeepError {
+    #[error("database failed")]
+    Store(#[from] StoreError),
+    #[error("queue does not take it back")]
+    Queue(#[from] PublishError),
+}
+
+/// Holds the letter until it is stored or put back, however long that takes.
 async fn keep(context: &Context, letter: Delivery) {
     loop {
-        match store(context, &letter).await {
+        match file(context, &letter).await {
             Ok(()) => break,
-            Err(error) if is_away(&error) => {
+            Err(KeepError::Store(error)) if error.is_unavailable() => {
                 context.gate.close(&error);
                 context.gate.opened().await;
+            }
+            Err(KeepError::Queue(error)) => {
+                warn!(
+                    error = &error as &dyn std::error::Error,
+                    "job not put back, trying again: {error}"
+                );
+                tokio::time::sleep(PUBLISH_RETRY_AFTER).await;
             }
             Err(error) => {
                 // Nothing may be thrown away here, so the letter waits like everything behind it.
@@ -61,35 +87,165 @@ async fn keep(context: &Context, letter: Delivery) {
     let _ = letter.settle(Verdict::Done).await;
 }
 
-async fn store(context: &Context, letter: &Delivery) -> Result<(), StoreError> {
-    let death = letter.death.as_ref();
-    let reason = death.map_or("unknown", |death| death.reason.as_str());
+/// Decides what becomes of a letter. Safe to repeat.
+async fn file(context: &Context, letter: &Delivery) -> Result<(), KeepError> {
     let job = letter.job.as_ref().ok();
-    let id = id(letter);
-    let error = death.and_then(|death| death.error.as_deref());
-    let kind = job.map(|job| job.kind.as_str());
-    let new = NewDeadLetter {
-        job_id: &id,
-        replay: job.map_or(0, |job| job.replay),
-        kind,
-        app: job.map(|job| job.app.as_str()),
-        lane: job
-            .map(|job| job.lane.as_str())
-            .or_else(|| death.and_then(|death| death.lane).map(|lane| lane.as_str())),
-        reason,
-        attempts: letter.attempt(),
-        first_error: error,
-        last_error: error,
-        error_at: death.and_then(|death| death.at).or(Some(Millis(clock::now_ms()))),
-        trace: job.and_then(|job| job.trace.as_deref()),
-        raw: &letter.body,
-    };
-    if context.store.archive_dead_letter(&new).await? {
-        let kind = kind.unwrap_or("none").to_owned();
-        warn!(job.id = id, job.kind = kind, reason, "job {id} is dead: {reason}");
-        counter!("kefu_dead_letters_total", "kind" => kind, "reason" => reason.to_owned()).increment(1);
+    if !letter.death.as_ref().is_some_and(Death::is_delivery_limit) {
+        return Ok(archive(context, letter).await?);
+    }
+    match job.map(|job| (job, row_of(job))) {
+        Some((job, Some(row))) => Ok(archive_crashed(context, letter, job, &row).await?),
+        Some((job, None)) if job.replay == 0 => Ok(put_back(context, job).await?),
+        _ => Ok(archive(context, letter).await?),
+    }
+}
+
+async fn put_back(context: &Context, job: &Job) -> Result<(), PublishError> {
+    context.queue.publish(&job.replayed(1), PUBLISH_WITHIN).await?;
+    counter!("kefu_put_back_total", "kind" => job.kind.clone()).increment(1);
+    warn!(
+        job.id = job.id,
+        job.kind = job.kind,
+        "job {} was delivered too often and may be innocent: put back once",
+        job.id
+    );
+    Ok(())
+}
+
+async fn archive(context: &Context, letter: &Delivery) -> Result<(), StoreError> {
+    let story = Story::of(letter);
+    if context.store.archive_dead_letter(&story.letter(letter)).await? {
+        story.tell();
     }
     Ok(())
+}
+
+async fn archive_crashed(
+    context: &Context,
+    letter: &Delivery,
+    job: &Job,
+    row: &JobRow<'_>,
+) -> Result<(), StoreError> {
+    let story = Story::of(letter);
+    let Some(failures) = context.store.archive_crashed(&story.letter(letter), row).await? else {
+        return Ok(());
+    };
+    story.tell();
+    let steps = context.queue.ladder().steps().len();
+    match row {
+        // An execution that never ends cannot count the last one itself.
+        JobRow::Conversation { .. } if steps < failures as usize => give_up(context, job, row).await,
+        _ => Ok(()),
+    }
+}
+
+/// Ends a conversation whose turns kill their worker time and again: nothing stays owed for ever.
+async fn give_up(context: &Context, job: &Job, row: &JobRow<'_>) -> Result<(), StoreError> {
+    let Some(key) = key_of(row) else { return Ok(()) };
+    let limits = turn_limits(context);
+    let acquired = context
+        .store
+        .acquire_conversation(&key, &job.id, true, LEASE, limits)
+        .await?;
+    // Somebody else holds it: his run decides.
+    if let AcquiredConversation::Won(turn) = acquired {
+        let ended = context
+            .store
+            .give_up_conversation(&turn.lease, Handled::Failed)
+            .await?;
+        error!(
+            job.id = job.id,
+            "conversation given up with {ended} messages: its turns kept killing their worker"
+        );
+        counter!("message_processed_total", "outcome" => Handled::Failed.as_str()).increment(ended);
+    }
+    Ok(())
+}
+
+fn key_of(row: &JobRow<'_>) -> Option<ConversationKey> {
+    let JobRow::Conversation {
+        corp,
+        account,
+        customer,
+    } = row
+    else {
+        return None;
+    };
+    Some(ConversationKey {
+        corp: CorpId::parse(corp).ok()?,
+        account: AccountId::parse(account).ok()?,
+        customer: CustomerId::parse(customer).ok()?,
+    })
+}
+
+/// What is written about a letter.
+struct Story {
+    id: String,
+    reason: String,
+    kind: Option<String>,
+    first: Option<NotedError>,
+    last: Option<NotedError>,
+}
+
+impl Story {
+    fn of(letter: &Delivery) -> Story {
+        let death = letter.death.as_ref();
+        let crashed = death.is_some_and(Death::is_delivery_limit);
+        let at = death
+            .and_then(|death| death.at)
+            .unwrap_or(Millis(clock::now_ms()));
+        let died_of = match crashed {
+            true => Some("delivered too often: each time its worker died, or let go of it".to_owned()),
+            false => death.and_then(|death| death.error.clone()),
+        };
+        let died_of = died_of.map(|text| NotedError { at, text });
+        let errors = letter.errors();
+        let last = if crashed { None } else { errors.last };
+        Story {
+            id: id(letter),
+            reason: match death {
+                Some(_) if crashed => CRASHED.to_owned(),
+                Some(death) => death.reason.clone(),
+                None => "unknown".to_owned(),
+            },
+            kind: letter.job.as_ref().ok().map(|job| job.kind.clone()),
+            first: errors.first.or_else(|| died_of.clone()),
+            last: last.or(died_of),
+        }
+    }
+
+    fn letter<'a>(&'a self, letter: &'a Delivery) -> NewDeadLetter<'a> {
+        let job = letter.job.as_ref().ok();
+        let death = letter.death.as_ref();
+        let error_at = self.last.as_ref().map(|error| error.at);
+        NewDeadLetter {
+            job_id: &self.id,
+            replay: job.map_or(0, |job| job.replay),
+            kind: self.kind.as_deref(),
+            app: job.map(|job| job.app.as_str()),
+            lane: job
+                .map(|job| job.lane.as_str())
+                .or_else(|| death.and_then(|death| death.lane).map(|lane| lane.as_str())),
+            reason: &self.reason,
+            attempts: letter.attempt(),
+            first_error: self.first.as_ref().map(|error| error.text.as_str()),
+            first_error_at: self.first.as_ref().map(|error| error.at),
+            last_error: self.last.as_ref().map(|error| error.text.as_str()),
+            error_at: error_at
+                .or_else(|| death.and_then(|death| death.at))
+                .or(Some(Millis(clock::now_ms()))),
+            trace: job.and_then(|job| job.trace.as_deref()),
+            raw: &letter.body,
+        }
+    }
+
+    fn tell(&self) {
+        let (id, reason) = (self.id.as_str(), self.reason.as_str());
+        let kind = self.kind.as_deref().unwrap_or("none");
+        warn!(job.id = id, job.kind = kind, reason, "job {id} is dead: {reason}");
+        counter!("kefu_dead_letters_total", "kind" => kind.to_owned(), "reason" => reason.to_owned())
+            .increment(1);
+    }
 }
 
 /// Bytes without an id are known by their hash.

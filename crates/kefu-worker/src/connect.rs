@@ -27,6 +27,8 @@ const CALL_TIMEOUT_MAX: Duration = Duration::from_secs(60);
 const RATE_PAUSE_MAX: Duration = Duration::from_secs(3600);
 const RETRY_FIRST: Duration = Duration::from_millis(200);
 const RETRY_LAST: Duration = Duration::from_secs(10);
+/// An owed conversation wakes after 10 s: with a longer window its turn would come before the window's end.
+const MERGE_WINDOW_MAX: Duration = Duration::from_secs(8);
 
 /// The settings of the worker's parts, read and checked before anything is opened.
 pub(crate) struct Parts {
@@ -38,6 +40,7 @@ pub(crate) struct Parts {
     replies: Replies,
     conversation: ConversationSettings,
     rate_pause: Duration,
+    poll_after: Duration,
     state: StateSettings,
     database: DatabaseSettings,
     tls: rustls::ClientConfig,
@@ -50,7 +53,8 @@ impl Parts {
         let ai: AiSettings = settings.section("ai")?;
         let is_https = |url: &str| url.starts_with("https:");
         let needs_tls = is_https(&wecom.api_base) || ai.base_url.as_deref().is_some_and(is_https);
-        let tls = tls::client_config_if(needs_tls)?;
+        let tls = tls::client_config_if(needs_tls)
+            .map_err(|error| SettingsError::new("wecom.api_base", error.to_string()))?;
         check_timeout("wecom.timeout", wecom.timeout)?;
         check_timeout("ai.timeout", ai.timeout)?;
         // Only to learn whether the settings are good: the one that is used needs the state.
@@ -64,8 +68,9 @@ impl Parts {
             apps,
             credentials,
             replies: replies(&settings.section("reply")?)?,
-            conversation: settings.section("conversation")?,
+            conversation: conversation(settings)?,
             rate_pause: rate_pause(settings)?,
+            poll_after: settings.section::<WorkerSettings>("worker")?.poll_after,
             state,
             database,
             model: Model::new(&ai, tls.clone())?,
@@ -88,6 +93,7 @@ impl Parts {
             turns: Turns::new(queue.clone(), self.conversation.merge_window),
             first_run_age: self.conversation.first_run_age,
             rate_pause: self.rate_pause,
+            poll_after: self.poll_after,
             history_max: self.history_max,
             repeated_codes: wecom.repeated_codes().clone(),
             apps: self.apps,
@@ -117,6 +123,17 @@ fn check_timeout(key: &str, timeout: Duration) -> Result<(), SettingsError> {
     }
 }
 
+fn conversation(settings: &Settings) -> Result<ConversationSettings, SettingsError> {
+    let section: ConversationSettings = settings.section("conversation")?;
+    if MERGE_WINDOW_MAX < section.merge_window {
+        return Err(SettingsError::new(
+            "conversation.merge_window",
+            format!("is at most {MERGE_WINDOW_MAX:?}"),
+        ));
+    }
+    Ok(section)
+}
+
 fn replies(settings: &ReplySettings) -> Result<Replies, SettingsError> {
     let rules = Rules::parse(&settings.rules)
         .map_err(|error| SettingsError::new("reply.rules", error.to_string()))?;
@@ -142,7 +159,7 @@ async fn open_store(settings: &DatabaseSettings) -> anyhow::Result<Store> {
             Err(error) if error.is_refusal() => {
                 return Err(ExitError::refused_for("database.url", &error).into());
             }
-            Err(error) if error.is_unavailable() => {
+            Err(error) if error.is_unavailable() || error.is_busy() => {
                 warn!(
                     error = &error as &dyn std::error::Error,
                     "waiting for the database: {error}"

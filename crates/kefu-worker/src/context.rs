@@ -26,6 +26,7 @@ pub(crate) struct Context {
     pub(crate) first_run_age: Duration,
     /// After a rate limit.
     pub(crate) rate_pause: Duration,
+    pub(crate) poll_after: Duration,
     pub(crate) turns: Turns,
     pub(crate) gate: Gate,
 }

@@ -8,12 +8,14 @@ use std::time::Duration;
 use backon::{BackoffBuilder, ExponentialBuilder};
 use kefu_store::Store;
 use tokio::sync::watch;
-use tokio::time::{sleep, timeout};
+use tokio::time::{Instant, sleep, timeout};
 use tokio_util::sync::CancellationToken;
 use tracing::{error, info};
 
 const PROBE_FIRST: Duration = Duration::from_millis(200);
 const PROBE_LAST: Duration = Duration::from_secs(5);
+/// A gate that closes again sooner was opened too early.
+const FLAP_MAX: Duration = Duration::from_secs(10);
 
 /// Open while the database answers.
 #[derive(Clone, Debug)]
@@ -58,19 +60,25 @@ impl Gate {
 
     /// Probes the database whenever the gate is closed, for ever.
     pub(crate) async fn run(self, store: Store, stop: CancellationToken) -> anyhow::Result<()> {
+        let mut waits = waits();
+        let mut opened_at: Option<Instant> = None;
         let probe = async {
             loop {
                 self.closed().await;
-                let mut waits = waits();
+                // Closed again at once: it answers probes and not the work, so the waits go on growing.
+                if opened_at.is_none_or(|at: Instant| FLAP_MAX < at.elapsed()) {
+                    waits = self::waits();
+                }
                 // The first wait comes before the first probe: work that fails while probes succeed may not spin.
                 loop {
                     sleep(waits.next().unwrap_or(PROBE_LAST)).await;
-                    if store.ping().await.is_ok() {
+                    if store.probe().await.is_ok() {
                         break;
                     }
                 }
+                opened_at = Some(Instant::now());
                 self.0.send_replace(true);
-                info!("database answers again: jobs are taken");
+                info!("database takes writes again: jobs are taken");
             }
         };
         tokio::select! {
@@ -81,7 +89,7 @@ impl Gate {
     }
 }
 
-fn waits() -> impl Iterator<Item = Duration> {
+fn waits() -> impl Iterator<Item = Duration> + use<> {
     ExponentialBuilder::default()
         .with_min_delay(PROBE_FIRST)
         .with_max_delay(PROBE_LAST)

@@ -16,6 +16,10 @@ pub(crate) const KF_TURN: &str = "kf.turn";
 pub(crate) const KF_WELCOME: &str = "kf.welcome";
 pub(crate) const APP_EVENT: &str = "app.event";
 
+/// The attempt of a job that the sweeper publishes for a row. It is no fresh wake-up, of which only the first failure
+/// climbs the ladder: the copy it stands in for may be gone, and then nobody else climbs.
+pub(crate) const SWEPT_ATTEMPT: u32 = 2;
+
 pub(crate) use sync::{wake_account, wake_accounts_of};
 pub(crate) use turn::limits as turn_limits;
 pub(crate) use welcome::job as welcome_job;

@@ -2,7 +2,8 @@
 
 use std::time::Duration;
 
-use tokio::time::{Instant, MissedTickBehavior, interval_at};
+use anyhow::anyhow;
+use tokio::time::{Instant, MissedTickBehavior, interval_at, timeout};
 use tracing::warn;
 
 use kefu_store::StoreError;
@@ -15,6 +16,8 @@ pub(crate) const LEASE: Duration = Duration::from_secs(60);
 const EXTEND_EVERY: Duration = Duration::from_secs(20);
 /// Without a successful extension for this long the work is dropped, well before the lease ends.
 const SILENCE_MAX: Duration = Duration::from_secs(40);
+/// Longest wait for one extension.
+const EXTEND_WITHIN: Duration = Duration::from_secs(5);
 
 /// Runs `work` and extends its lease on the way; drops the work when the lease is lost.
 ///
@@ -33,16 +36,17 @@ where
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
             ticks.tick().await;
-            match extend().await {
-                Ok(true) => alive_at = Instant::now(),
-                Ok(false) => return Fault::LeaseLost,
-                Err(error) if alive_at.elapsed() < SILENCE_MAX => {
-                    warn!(
-                        error = &error as &dyn std::error::Error,
-                        "lease not extended: {error}"
-                    );
+            match timeout(EXTEND_WITHIN, extend()).await {
+                Ok(Ok(true)) => alive_at = Instant::now(),
+                Ok(Ok(false)) => return Fault::LeaseLost,
+                _ if SILENCE_MAX <= alive_at.elapsed() => {
+                    return Fault::Outside(anyhow!("the lease could not be extended"));
                 }
-                Err(error) => return Fault::StoreAway(error),
+                Ok(Err(error)) => warn!(
+                    error = &error as &dyn std::error::Error,
+                    "lease not extended: {error}"
+                ),
+                Err(_) => warn!("lease not extended within {EXTEND_WITHIN:?}"),
             }
         }
     };

@@ -12,10 +12,12 @@ mod context;
 mod gate;
 mod jobs;
 mod lease;
+mod letter;
 mod model;
 mod outcome;
 mod pause;
 mod pull;
+mod replayer;
 mod row;
 mod settings;
 mod slot;
@@ -46,7 +48,8 @@ pub fn check(settings: &Settings) -> anyhow::Result<()> {
 pub async fn run(settings: &Settings, stop: CancellationToken) -> anyhow::Result<()> {
     let worker = Worker::bind(settings)?;
     let queue_settings: QueueSettings = settings.section("queue")?;
-    let tls = tls::client_config_if(queue_settings.needs_tls())?;
+    let tls = tls::client_config_if(queue_settings.needs_tls())
+        .map_err(|error| ExitError::refused("queue.url", error))?;
     let (queue, driver) = Queue::open(&queue_settings, Roles::WorkerOnly, Some(tls))
         .await
         .map_err(|error| match error.is_refusal() {
@@ -61,9 +64,9 @@ pub async fn run(settings: &Settings, stop: CancellationToken) -> anyhow::Result
     tasks.spawn(async move { driver.run(driver_stop).await.context("queue failed") });
     let worker_stop = stop.clone();
     tasks.spawn(async move {
-        let outcome = worker.run(queue, worker_stop).await;
-        queue_stop.cancel();
-        outcome
+        // Dropped in any case, a panic included: nothing else would end the queue.
+        let _queue_stop = queue_stop.drop_guard();
+        worker.run(queue, worker_stop).await
     });
     supervise(tasks, stop).await
 }

@@ -5,12 +5,13 @@ use std::time::Duration;
 
 use futures::StreamExt;
 use kefu_process::SettingsError;
+use metrics::{counter, histogram};
 use reqwest::{Client, Response, StatusCode, Url};
 use secrecy::{ExposeSecret, SecretString};
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 use tokio::sync::Semaphore;
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout};
 
 use crate::AiSettings;
 
@@ -21,7 +22,7 @@ const PLACE_WAIT_MAX: Duration = Duration::from_secs(20);
 const ANSWER_BYTES_MAX: usize = 1024 * 1024;
 /// The newest messages that enter one prompt, and their size in bytes together.
 pub(crate) const PROMPT_LINES_MAX: usize = 50;
-const PROMPT_BYTES_MAX: usize = 16 * 1024;
+pub(crate) const PROMPT_BYTES_MAX: usize = 16 * 1024;
 
 const SYSTEM_PROMPT: &str = "你是企业的微信客服。用客户的语言，简短、礼貌、直接地回答；不确定时如实说明，不要编造。\
     客户可能连续发来几条消息，请合在一起一次回答。只输出要发给客户的文字，不要使用 Markdown。";
@@ -70,6 +71,16 @@ pub(crate) enum ModelError {
 }
 
 impl ModelError {
+    fn word(&self) -> &'static str {
+        match self {
+            ModelError::Busy(_) => "busy",
+            ModelError::TimedOut(_) => "timed_out",
+            ModelError::Transport(_) => "transport",
+            ModelError::Status(_) => "status",
+            ModelError::Unreadable(_) => "unreadable",
+        }
+    }
+
     /// Whether asking again later may help; a refused key or an unknown model stays so.
     pub(crate) fn is_transient(&self) -> bool {
         match self {
@@ -124,7 +135,11 @@ impl Model {
 
     /// Asks once. The wait for a free place is limited as the answer is: a customer waits behind both.
     pub(crate) async fn ask(&self, lines: &[Line]) -> Result<String, ModelError> {
+        let asked_at = Instant::now();
         let answer = self.ask_in_turn(lines).await;
+        let outcome = answer.as_ref().map_or_else(ModelError::word, |_| "answered");
+        counter!("kefu_model_calls_total", "outcome" => outcome).increment(1);
+        histogram!("kefu_model_call_duration_seconds").record(asked_at.elapsed().as_secs_f64());
         let failure = answer.as_ref().err().map(ToString::to_string);
         *self.last_failure.lock().unwrap_or_else(PoisonError::into_inner) = failure;
         answer

@@ -1,10 +1,16 @@
 //! How a job that did not finish ends, and where that is decided.
 
+use std::time::Duration;
+
 use kefu_queue::{Ladder, Verdict};
 use kefu_store::StoreError;
 use kefu_wecom::error::Failure;
 use kefu_wecom::{ApiError, ErrorClass};
 use thiserror::Error;
+
+/// Rows that another transaction holds for long come free at its pace.
+const BUSY_WAIT: Duration = Duration::from_secs(5);
+const BUSY: &str = "its rows are held by another transaction";
 
 /// Why a job stopped before its end.
 ///
@@ -28,9 +34,10 @@ pub(crate) enum JobError {
 
 impl From<StoreError> for JobError {
     fn from(error: StoreError) -> JobError {
-        match is_away(&error) {
-            true => JobError::StoreAway(error),
-            false => JobError::Retry(anyhow::Error::new(error).context("database refused")),
+        match () {
+            () if is_away(&error) => JobError::StoreAway(error),
+            () if error.is_busy() => JobError::Parked(BUSY),
+            () => JobError::Retry(anyhow::Error::new(error).context("database refused")),
         }
     }
 }
@@ -71,12 +78,12 @@ pub(crate) enum Fault {
     /// WeCom or the model: tried again for as long as the 48 h window is open.
     #[error("{0:#}")]
     Outside(anyhow::Error),
-    /// A panic, a time limit, an answer that makes no sense: dead after the last step.
+    /// A panic, an answer that makes no sense: dead after the last step.
     #[error("{0:#}")]
     Own(anyhow::Error),
-    /// A rate limit or a pause: no attempt is spent.
-    #[error("waits until {until_ms}: {reason}")]
-    Wait { until_ms: i64, reason: &'static str },
+    /// A rate limit, a pause, rows that others hold: no attempt is spent.
+    #[error("waits for {0:?}: {1}")]
+    Wait(Duration, &'static str),
     /// The lease went to somebody else, who now does the work.
     #[error("the lease was lost")]
     LeaseLost,
@@ -86,9 +93,10 @@ pub(crate) enum Fault {
 
 impl From<StoreError> for Fault {
     fn from(error: StoreError) -> Fault {
-        match is_away(&error) {
-            true => Fault::StoreAway(error),
-            false => Fault::Own(anyhow::Error::new(error).context("database refused")),
+        match () {
+            () if is_away(&error) => Fault::StoreAway(error),
+            () if error.is_busy() => Fault::Wait(BUSY_WAIT, BUSY),
+            () => Fault::Own(anyhow::Error::new(error).context("database refused")),
         }
     }
 }

@@ -18,6 +18,7 @@ pub(crate) enum Api {
     SyncWithoutToken,
     Send,
     ServiceState,
+    Transfer,
     Accounts,
 }
 
@@ -28,6 +29,7 @@ impl Api {
             Api::SyncWithoutToken => "sync_msg_without_token",
             Api::Send => "send_msg",
             Api::ServiceState => "service_state",
+            Api::Transfer => "service_state_trans",
             Api::Accounts => "account_list",
         }
     }
@@ -41,7 +43,7 @@ pub(crate) async fn check(context: &Context, app: &str, api: Api) -> Result<(), 
         .await
     {
         None => Ok(()),
-        Some(until) => Err(wait(until, context.rate_pause)),
+        Some(until) => Err(wait(until.since(Millis(clock::now_ms())), context.rate_pause)),
     }
 }
 
@@ -58,14 +60,10 @@ pub(crate) async fn start(context: &Context, app: &str, api: Api) -> Fault {
         api.as_str()
     );
     context.state.pause(app, api.as_str(), until, now).await;
-    wait(until, pause)
+    wait(pause, pause)
 }
 
 /// Paused work comes back spread over as long as the pause itself, so that it does not hit the limit again all at once.
-fn wait(until: Millis, pause: Duration) -> Fault {
-    let spread = pause.mul_f64(rand::random::<f64>());
-    Fault::Wait {
-        until_ms: (until + spread).0,
-        reason: "rate limit",
-    }
+fn wait(left: Duration, pause: Duration) -> Fault {
+    Fault::Wait(left + pause.mul_f64(rand::random::<f64>()), "rate limit")
 }

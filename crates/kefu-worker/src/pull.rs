@@ -29,8 +29,8 @@ const SOFT_LIMIT: Duration = Duration::from_secs(20);
 const CURSOR_MOVES_MAX: u32 = 3;
 /// A callback's token is good for 10 min (doc 94670); a little less, for the way there.
 const TOKEN_AGE_MAX: Duration = Duration::from_secs(9 * 60);
-/// A welcome's code is good for 20 s (doc 96428).
-const WELCOME_AGE_MAX: Duration = Duration::from_secs(20);
+/// A welcome's code is good for 20 s (doc 96428); clocks differ, and the server is the judge.
+const WELCOME_AGE_MAX: Duration = Duration::from_secs(40);
 const PUBLISH_WITHIN: Duration = Duration::from_secs(10);
 
 /// How a run ended.

@@ -18,6 +18,9 @@ pub struct WorkerSettings {
     /// How long an API rests after WeCom said "too often"; paused work then comes back spread over as long again.
     #[serde(with = "humantime_serde")]
     pub rate_pause: Duration,
+    /// Accounts not pulled for so long are pulled without a callback; 0 never does.
+    #[serde(with = "humantime_serde")]
+    pub poll_after: Duration,
 }
 
 /// Consumers per lane: how many jobs of it run at the same time in one process.

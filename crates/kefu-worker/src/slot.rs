@@ -6,7 +6,8 @@ use std::time::Duration;
 
 use anyhow::anyhow;
 use futures::FutureExt;
-use kefu_process::trace;
+use kefu_domain::Millis;
+use kefu_process::{clock, trace};
 use kefu_queue::{Delivery, InvalidEnvelope, Job, Lane, Settled, Verdict};
 use metrics::{counter, histogram};
 use tokio::time::{Instant, timeout};
@@ -24,17 +25,18 @@ const HELD_MAX: Duration = Duration::from_secs(30);
 pub(crate) async fn run(context: Arc<Context>, lane: Lane, stop: CancellationToken) -> anyhow::Result<()> {
     let mut consumer = context.queue.consumer(lane);
     loop {
-        tokio::select! {
-            biased;
-            () = stop.cancelled() => return Ok(()),
-            () = context.gate.opened() => (),
+        if !context.gate.is_open() {
+            // What lies here unread, or would be taken next, is for a worker that reaches the database.
+            consumer.pause().await;
+            tokio::select! {
+                biased;
+                () = stop.cancelled() => return Ok(()),
+                () = context.gate.opened() => (),
+            }
         }
         let delivery = tokio::select! {
             biased;
-            () = context.gate.closed() => {
-                consumer.pause().await;
-                continue;
-            }
+            () = context.gate.closed() => continue,
             delivery = consumer.next(&stop) => delivery,
         };
         // None only after the stop.
@@ -52,6 +54,13 @@ async fn execute(context: &Context, lane: Lane, delivery: Delivery) {
             info_span!("job", job.kind = "unreadable"),
         ),
     };
+    if let Ok(job) = &delivery.job
+        && job.attempt == 1
+        && !delivery.redelivered
+    {
+        let waited = Millis(clock::now_ms()).since(job.received_at);
+        histogram!("kefu_job_wait_seconds", "kind" => kind.clone()).record(waited.as_secs_f64());
+    }
     let verdict = match &delivery.job {
         Ok(job) => {
             job_verdict(context, job, delivery.redelivered)

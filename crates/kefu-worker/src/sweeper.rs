@@ -18,6 +18,8 @@ use crate::turns::TurnJob;
 const TICK: Duration = Duration::from_secs(1);
 /// Rows of one tick: a backlog comes back at a pace the lanes can take.
 const ROWS_MAX: u32 = 200;
+/// At most one account is polled in this time, over all workers.
+const POLL_PACE: Duration = Duration::from_secs(3);
 const PUBLISH_WITHIN: Duration = Duration::from_secs(10);
 
 pub(crate) async fn run(context: &Context, stop: CancellationToken) -> anyhow::Result<()> {
@@ -41,6 +43,14 @@ pub(crate) async fn run(context: &Context, stop: CancellationToken) -> anyhow::R
 }
 
 async fn sweep(context: &Context) {
+    if !context.poll_after.is_zero()
+        && let Err(error) = context.store.wake_stale(context.poll_after, POLL_PACE).await
+    {
+        warn!(
+            error = &error as &dyn std::error::Error,
+            "no account polled: {error}"
+        );
+    }
     let due = match context.store.due(ROWS_MAX).await {
         Ok(due) => due,
         Err(error) => {
@@ -67,6 +77,7 @@ async fn sweep(context: &Context) {
                 key,
                 app,
                 trace: None,
+                swept: true,
             }),
             Due::Account { corp, account, app } => {
                 counter!("kefu_swept_total", "row" => "account").increment(1);

@@ -18,6 +18,7 @@ use crate::apps::App;
 use crate::context::Context;
 use crate::jobs::turn_limits;
 use crate::lease::LEASE;
+use crate::model::PROMPT_BYTES_MAX;
 use crate::outcome::Fault;
 
 use send::{Sent, send};
@@ -37,6 +38,7 @@ enum Left {
 pub(crate) async fn drain(context: &Context, app: &App, mut turn: Turn) -> Result<(), Fault> {
     let started_at = Instant::now();
     loop {
+        fit(&mut turn);
         if round(context, app, &turn).boxed().await? == Left::Nothing {
             match context
                 .store
@@ -49,16 +51,27 @@ pub(crate) async fn drain(context: &Context, app: &App, mut turn: Turn) -> Resul
             }
         }
         if SOFT_LIMIT < started_at.elapsed() {
-            return Err(Fault::Wait {
-                until_ms: clock::now_ms(),
-                reason: "the turn takes long",
-            });
+            return Err(Fault::Wait(Duration::ZERO, "the turn takes long"));
         }
         let fresh = context
             .store
             .reload_turn(&turn.lease, LEASE, turn_limits(context))
             .await?;
         turn = fresh.ok_or(Fault::LeaseLost)?;
+    }
+}
+
+/// Takes no more messages together than the model is shown: what is answered is what was read.
+fn fit(turn: &mut Turn) {
+    let mut bytes = 0;
+    let fitting = turn.owed.iter().take_while(|message| {
+        bytes += message.text.as_ref().map_or(0, String::len);
+        bytes <= PROMPT_BYTES_MAX
+    });
+    let count = fitting.count().max(1);
+    if count < turn.owed.len() {
+        turn.owed.truncate(count);
+        turn.owed_more = true;
     }
 }
 
@@ -90,11 +103,12 @@ async fn settle_sending(context: &Context, app: &App, turn: &Turn, part: &Part) 
         let outcome = PartOutcome::Unknown {
             error: "the 48 h window closed before its outcome was known".to_owned(),
         };
-        let key = &turn.lease.key;
-        context
-            .store
-            .settle_part(&part.msgid, &key.corp, &key.account, &outcome)
-            .await?;
+        still_ours(
+            context
+                .store
+                .settle_part(&turn.lease, &part.msgid, &outcome)
+                .await?,
+        )?;
     }
     Ok(Left::More)
 }

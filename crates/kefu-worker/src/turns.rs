@@ -17,7 +17,7 @@ use tokio::time::{Instant, sleep_until, timeout};
 use tokio_util::sync::CancellationToken;
 use tracing::warn;
 
-use crate::jobs::KF_TURN;
+use crate::jobs::{KF_TURN, SWEPT_ATTEMPT};
 
 /// Conversations that wait at most; further ones are published at once.
 const WAITING_MAX: usize = 10_000;
@@ -55,6 +55,8 @@ pub(crate) struct TurnJob {
     pub(crate) key: ConversationKey,
     pub(crate) app: String,
     pub(crate) trace: Option<String>,
+    /// It stands in for a job that was lost or parked, so its failure counts like that one's.
+    pub(crate) swept: bool,
 }
 
 impl Turns {
@@ -74,6 +76,7 @@ impl Turns {
             key,
             app: app.to_owned(),
             trace: trace.clone(),
+            swept: false,
         });
         let at_once = match self.merge_window.is_zero() {
             true => turns.collect(),
@@ -164,5 +167,6 @@ fn job(turn: &TurnJob) -> Job {
     });
     let mut job = Job::new(KF_TURN, &turn.app, Lane::Medium, payload, Millis(clock::now_ms()));
     job.trace.clone_from(&turn.trace);
+    job.attempt = if turn.swept { SWEPT_ATTEMPT } else { 1 };
     job
 }

@@ -16,7 +16,7 @@ use tracing::{info, warn};
 
 use crate::connect::Parts;
 use crate::context::Context;
-use crate::{Slots, WorkerSettings, accounts, archiver, slot, sweeper};
+use crate::{Slots, WorkerSettings, accounts, archiver, replayer, slot, sweeper};
 
 const DEPTHS_EVERY: Duration = Duration::from_secs(10);
 /// WeCom's list of accounts is asked again after this.
@@ -118,6 +118,8 @@ async fn work(
     let mut tasks = JoinSet::new();
     tasks.spawn(context.gate.clone().run(context.store.clone(), stop.clone()));
     tasks.spawn(archiver::run(Arc::clone(&context), stop.clone()));
+    let (replaying, replay_stop) = (Arc::clone(&context), stop.clone());
+    tasks.spawn(async move { replayer::run(&replaying, replay_stop).await });
     let (sweeping, turning, asking) = (Arc::clone(&context), Arc::clone(&context), Arc::clone(&context));
     let measuring = Arc::clone(&context);
     let (sweep_stop, turn_stop, ask_stop) = (stop.clone(), stop.clone(), stop.clone());
@@ -125,7 +127,7 @@ async fn work(
     tasks.spawn(async move { sweeper::run(&sweeping, sweep_stop).await });
     tasks.spawn(async move { turning.turns.run(turn_stop).await });
     tasks.spawn(async move { list_accounts(&asking, ask_stop).await });
-    tasks.spawn(async move { measure_depths(&measuring.queue, measure_stop).await });
+    tasks.spawn(async move { measure_depths(&measuring, measure_stop).await });
 
     let mut slots = JoinSet::new();
     for lane in Lane::ALL {
@@ -193,7 +195,7 @@ async fn list_accounts(context: &Context, stop: CancellationToken) -> anyhow::Re
     }
 }
 
-async fn measure_depths(queue: &Queue, stop: CancellationToken) -> anyhow::Result<()> {
+async fn measure_depths(context: &Context, stop: CancellationToken) -> anyhow::Result<()> {
     let mut ticks = interval(DEPTHS_EVERY);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {
@@ -202,12 +204,16 @@ async fn measure_depths(queue: &Queue, stop: CancellationToken) -> anyhow::Resul
             () = stop.cancelled() => return Ok(()),
             _ = ticks.tick() => (),
         }
-        let depths = tokio::select! {
+        let measured = async { tokio::join!(context.queue.depths(), context.store.unknown_replies()) };
+        let (depths, unknown) = tokio::select! {
             biased;
             () = stop.cancelled() => return Ok(()),
-            depths = queue.depths() => depths,
+            measured = measured => measured,
         };
-        // Health says that the queue is away; the gauges keep what was last known.
+        // Health says that the queue or the database is away; the gauges keep what was last known.
+        if let Ok(unknown) = unknown {
+            gauge!("kefu_replies_unknown").set(unknown as f64);
+        }
         let Ok(depths) = depths else { continue };
         for lane in Lane::ALL {
             gauge!("kefu_queue_depth", "lane" => lane.as_str()).set(depths.lane(lane) as f64);

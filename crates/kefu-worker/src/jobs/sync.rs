@@ -14,7 +14,7 @@ use serde::Deserialize;
 use serde_json::json;
 use tracing::{debug, error, info, warn};
 
-use super::KF_SYNC;
+use super::{KF_SYNC, SWEPT_ATTEMPT};
 use crate::apps::App;
 use crate::context::Context;
 use crate::lease::{LEASE, guarded};
@@ -38,7 +38,8 @@ pub(super) async fn run(context: &Context, job: &Job, redelivered: bool) -> Resu
     let app = context
         .apps
         .get(&job.app)
-        .ok_or_else(|| JobError::Dead(anyhow!("app {} is not in the settings", job.app)))?;
+        // While workers are replaced one by one, another may know it already.
+        .ok_or_else(|| JobError::Retry(anyhow!("app {} is not in the settings", job.app)))?;
     let Some(account) = payload.account.filter(|account| !account.is_empty()) else {
         // The token is the app's, not the account's.
         let token = payload.token.as_deref().map(|token| (token, job.received_at));
@@ -75,8 +76,8 @@ async fn hold(context: &Context, app: &App, lease: AccountLease, attempt: u32) -
         Ok(Pulled::Drained) | Err(Fault::LeaseLost) => Ok(Verdict::Done),
         Ok(Pulled::Unfinished { catching_up }) => succeed(context, app, &lease, catching_up).await,
         Err(Fault::StoreAway(error)) => Err(JobError::StoreAway(error)),
-        Err(Fault::Wait { until_ms, .. }) => {
-            context.store.park_account(&lease, Millis(until_ms)).await?;
+        Err(Fault::Wait(wait, _)) => {
+            context.store.park_account(&lease, wait).await?;
             Ok(Verdict::Done)
         }
         Err(fault) => failed(context, &lease, attempt, &fault).await,
@@ -91,12 +92,11 @@ async fn failed(
 ) -> Result<Verdict, JobError> {
     let text = fault.to_string();
     let is_outside = matches!(fault, Fault::Outside(_));
-    if is_outside && attempt == 1 && 0 < lease.failures {
+    if attempt == 1 && 0 < lease.failures {
         // One copy climbs the ladder for the row already. Further wake-ups look once and leave: were each to climb
         // as well, a storm of callbacks during an outage would become a storm of pulls.
         let wake_in = after_failure(context.queue.ladder(), lease.failures - 1).wake_in;
-        let until = Millis(clock::now_ms()) + wake_in;
-        context.store.park_account(lease, until).await?;
+        context.store.park_account(lease, wake_in).await?;
         return Ok(Verdict::Done);
     }
     let next = after_failure(context.queue.ladder(), lease.failures);
@@ -143,7 +143,11 @@ pub(crate) async fn wake_account(
     account: &AccountId,
 ) -> Result<(), PublishError> {
     match context.apps.of_row(app, corp, account) {
-        Some(app) => publish(context, app, account, Lane::High, None).await,
+        Some(app) => {
+            let mut job = job(app, account, Lane::High, None);
+            job.attempt = SWEPT_ATTEMPT;
+            context.queue.publish(&job, PUBLISH_WITHIN).await
+        }
         None => Ok(()),
     }
 }
@@ -157,13 +161,18 @@ pub(crate) async fn wake_accounts_of(
     let Some(app) = context.apps.get(name) else {
         return Ok(());
     };
-    crate::accounts::refresh(context, app).await?;
+    let listed = crate::accounts::refresh(context, app).await?;
     for row in context.store.accounts(name).await? {
         publish(context, app, &row.account, Lane::High, token)
             .await
             .map_err(|error| JobError::Retry(anyhow::Error::new(error)))?;
     }
-    Ok(())
+    match listed {
+        true => Ok(()),
+        false => Err(JobError::Retry(anyhow!(
+            "WeCom did not list the accounts, one may be unknown"
+        ))),
+    }
 }
 
 async fn publish(
@@ -173,9 +182,14 @@ async fn publish(
     lane: Lane,
     token: Option<(&str, Millis)>,
 ) -> Result<(), PublishError> {
+    let job = job(app, account, lane, token);
+    context.queue.publish(&job, PUBLISH_WITHIN).await
+}
+
+fn job(app: &App, account: &AccountId, lane: Lane, token: Option<(&str, Millis)>) -> Job {
     let payload = json!({ "account": account.as_str(), "token": token.map(|(token, _)| token) });
     let received_at = token.map_or(Millis(clock::now_ms()), |(_, at)| at);
     let mut job = Job::new(KF_SYNC, &app.name, lane, payload, received_at);
     job.trace = trace::current_traceparent();
-    context.queue.publish(&job, PUBLISH_WITHIN).await
+    job
 }

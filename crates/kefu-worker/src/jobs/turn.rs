@@ -1,9 +1,9 @@
 //! `kf.turn`: drains one conversation under the lease on its row.
 
 use anyhow::anyhow;
-use kefu_domain::{AccountId, ConversationKey, CorpId, CustomerId, Handled, InvalidId, Millis};
+use kefu_domain::{AccountId, ConversationKey, CorpId, CustomerId, Handled, InvalidId};
 use kefu_queue::{Job, Verdict};
-use kefu_store::{AcquiredConversation, ConversationLease, Turn, TurnLimits};
+use kefu_store::{AcquiredConversation, ConversationLease, Turn, TurnLimits, Whose};
 use serde::Deserialize;
 use tracing::{Span, debug, error, field, warn};
 
@@ -11,7 +11,7 @@ use crate::context::Context;
 use crate::lease::{LEASE, guarded};
 use crate::model::PROMPT_LINES_MAX;
 use crate::outcome::{Fault, JobError};
-use crate::row::{Next, after_failure, contained};
+use crate::row::{after_failure, contained};
 use crate::turn::drain;
 
 /// Messages that one reply answers; further ones get the next round. No more than the model is shown at a time, or
@@ -55,7 +55,7 @@ pub(super) async fn run(context: &Context, job: &Job, redelivered: bool) -> Resu
                 "turn begins with {} messages owed",
                 turn.owed.len()
             );
-            hold(context, *turn).await
+            hold(context, job, *turn).await
         }
     }
 }
@@ -68,80 +68,83 @@ pub(crate) fn limits(context: &Context) -> TurnLimits {
 }
 
 /// Drains while the lease lasts, then writes to the row how it went.
-async fn hold(context: &Context, turn: Turn) -> Result<Verdict, JobError> {
+async fn hold(context: &Context, job: &Job, turn: Turn) -> Result<Verdict, JobError> {
     let lease = turn.lease.clone();
-    let failures = turn.failures;
+    let run = Run {
+        attempt: job.attempt,
+        failures: turn.failures,
+        own_failures: turn.own_failures,
+    };
     let Some(app) = context
         .apps
         .of_row(&lease.app, &lease.key.corp, &lease.key.account)
     else {
-        warn!(
-            app = lease.app,
-            "conversation given up: its app is not in the settings"
-        );
-        context
-            .store
-            .give_up_conversation(&lease, Handled::AppGone)
-            .await?;
-        return Ok(Verdict::Done);
+        // While workers are replaced one by one, another may know it already.
+        let fault = Fault::Own(anyhow!("app {} is not in the settings", lease.app));
+        return failed(context, &lease, &run, Handled::AppGone, fault).await;
     };
     let work = guarded(drain(context, app, turn), || {
         context.store.extend_conversation(&lease, LEASE)
     });
     match contained(work).await {
         Ok(()) | Err(Fault::LeaseLost) => Ok(Verdict::Done),
-        Err(fault) => failed(context, &lease, failures, fault).await,
+        Err(fault) => failed(context, &lease, &run, Handled::Failed, fault).await,
     }
 }
 
+/// What is known of the runs before this one.
+struct Run {
+    attempt: u32,
+    failures: u32,
+    own_failures: u32,
+}
+
+/// `given_up` is what the messages become once our own faults have used up the ladder.
 async fn failed(
     context: &Context,
     lease: &ConversationLease,
-    failures: u32,
+    run: &Run,
+    given_up: Handled,
     fault: Fault,
 ) -> Result<Verdict, JobError> {
-    let next = after_failure(context.queue.ladder(), failures);
+    let ladder = context.queue.ladder();
     let text = fault.to_string();
-    match fault {
-        Fault::LeaseLost => Ok(Verdict::Done),
-        Fault::StoreAway(error) => Err(JobError::StoreAway(error)),
-        Fault::Wait { until_ms, .. } => {
-            context.store.park_conversation(lease, Millis(until_ms)).await?;
-            Ok(Verdict::Done)
+    let whose = match fault {
+        Fault::LeaseLost => return Ok(Verdict::Done),
+        Fault::StoreAway(error) => return Err(JobError::StoreAway(error)),
+        Fault::Wait(wait, _) => {
+            context.store.park_conversation(lease, wait).await?;
+            return Ok(Verdict::Done);
         }
         // Ends by itself: once the 48 h window is closed the next run has nothing left to try.
-        Fault::Outside(_) => {
-            warn!("turn failed, trying again: {text}");
-            retry(context, lease, &next, &text).await
-        }
-        Fault::Own(_) if next.exhausted => {
+        Fault::Outside(_) => Whose::Theirs,
+        Fault::Own(_) if after_failure(ladder, run.own_failures).exhausted => {
             error!("turn given up: {text}");
-            context.store.give_up_conversation(lease, Handled::Failed).await?;
-            Ok(Verdict::Dead {
-                reason: "out_of_attempts".to_owned(),
-                error: text,
-            })
+            context.store.give_up_conversation(lease, given_up).await?;
+            let reason = "out_of_attempts".to_owned();
+            return Ok(Verdict::Dead { reason, error: text });
         }
-        Fault::Own(_) => {
-            error!("turn failed: {text}");
-            retry(context, lease, &next, &text).await
-        }
+        Fault::Own(_) => Whose::Ours,
+    };
+    match whose {
+        Whose::Theirs => warn!("turn failed, trying again: {text}"),
+        Whose::Ours => error!("turn failed: {text}"),
     }
-}
-
-/// Writes the failure to the row and climbs the ladder, unless the row is somebody else's by now.
-async fn retry(
-    context: &Context,
-    lease: &ConversationLease,
-    next: &Next,
-    error: &str,
-) -> Result<Verdict, JobError> {
+    if run.attempt == 1 && 0 < run.failures {
+        // One copy climbs the ladder for the row already; a further message looks once and leaves.
+        let wake_in = after_failure(ladder, run.failures - 1).wake_in;
+        context.store.park_conversation(lease, wake_in).await?;
+        return Ok(Verdict::Done);
+    }
+    let next = after_failure(ladder, run.failures);
     let failures = context
         .store
-        .fail_conversation(lease, next.wake_in, error)
+        .fail_conversation(lease, next.wake_in, whose, &text)
         .await?;
-    Ok(match failures {
-        0 => Verdict::Done,
-        _ => next.retry(error),
+    // 0: the row is somebody else's by now, who tries again if need be.
+    Ok(if failures == 0 {
+        Verdict::Done
+    } else {
+        next.retry(&text)
     })
 }

@@ -4,16 +4,18 @@ use std::time::Duration;
 
 use kefu_domain::{Handled, PartStatus, Purpose, plain_text, plan_text};
 use kefu_store::{Decision, NewPart, Speaker, Turn};
+use metrics::histogram;
 use tokio::time::Instant;
 use tracing::{error, warn};
 
 use super::handover::hand_over;
 use super::session::{self, MaySend};
-use super::{Left, count, handle_owed, left, owed_ids, send_all};
+use super::{Left, count, handle_owed, left, now, owed_ids, send_all};
 use crate::apps::App;
 use crate::context::Context;
 use crate::model::{Line, Model, Role};
 use crate::outcome::Fault;
+use crate::pause::{self, Api};
 use crate::translate::placeholder;
 
 /// After a question that took longer the session state is read again: a person may have taken over.
@@ -31,6 +33,8 @@ pub(super) async fn answer(context: &Context, app: &App, turn: &Turn) -> Result<
     {
         return Ok(left);
     }
+    // Before the model: while nothing may be sent, each further message would only make it answer anew.
+    pause::check(context, &app.name, Api::Send).await?;
     let checked_at = Instant::now();
     let text = decide(context, turn).await?;
     if STATE_AGE_MAX < checked_at.elapsed()
@@ -70,6 +74,7 @@ async fn reply(context: &Context, app: &App, turn: &Turn, text: &str) -> Result<
         .iter()
         .filter(|part| matches!(part.status, PartStatus::Planned | PartStatus::Sending));
     send_all(context, app, turn, open).await?;
+    histogram!("kefu_reply_duration_seconds").record(now().since(last.sent_at).as_secs_f64());
     Ok(left(turn))
 }
 

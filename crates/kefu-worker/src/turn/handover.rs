@@ -11,6 +11,7 @@ use super::{Left, handle_owed, now};
 use crate::apps::App;
 use crate::context::Context;
 use crate::outcome::Fault;
+use crate::pause::{self, Api};
 
 /// How often a turn fails for this call before the customer is answered without it.
 const FAILURES_MAX: u32 = 2;
@@ -18,6 +19,7 @@ const FAILURES_MAX: u32 = 2;
 /// Moves the conversation into the pool. `None`: WeCom does not allow it, so the customer is answered instead.
 pub(super) async fn hand_over(context: &Context, app: &App, turn: &Turn) -> Result<Option<Left>, Fault> {
     let key = &turn.lease.key;
+    pause::check(context, &app.name, Api::Transfer).await?;
     let moved = context
         .wecom
         .transfer(
@@ -43,6 +45,7 @@ pub(super) async fn hand_over(context: &Context, app: &App, turn: &Turn) -> Resu
                 Ok(None)
             }
         },
+        ErrorClass::Rate => Err(pause::start(context, &app.name, Api::Transfer).await),
         ErrorClass::Busy | ErrorClass::Network | ErrorClass::Ambiguous | ErrorClass::Token
             if turn.failures < FAILURES_MAX =>
         {

@@ -10,6 +10,7 @@ use metrics::counter;
 use tracing::{debug, error, info, warn};
 
 use super::session::{self, MaySend};
+use super::still_ours;
 use crate::apps::App;
 use crate::calls::waits;
 use crate::context::Context;
@@ -82,11 +83,12 @@ pub(super) async fn send(
 
 impl Sending<'_> {
     async fn settle(&self, outcome: PartOutcome, word: &'static str, then: Sent) -> Result<Sent, Fault> {
-        let key = &self.lease.key;
-        self.context
-            .store
-            .settle_part(&self.part.msgid, &key.corp, &key.account, &outcome)
-            .await?;
+        still_ours(
+            self.context
+                .store
+                .settle_part(self.lease, &self.part.msgid, &outcome)
+                .await?,
+        )?;
         counter!("kefu_parts_total", "outcome" => word).increment(1);
         Ok(then)
     }

@@ -1,8 +1,8 @@
 //! Who may speak: WeCom's session state, read again before every reply. Fails closed.
 
 use kefu_domain::{CancelReason, ConversationKey, Handled, SessionState};
+use kefu_wecom::ApiError;
 use kefu_wecom::client::{ServiceState, StateNow};
-use kefu_wecom::{ApiError, ErrorClass};
 use tracing::{error, info};
 
 use super::now;
@@ -59,9 +59,12 @@ pub(super) fn may_send(state: SessionState) -> MaySend {
     }
 }
 
-/// A customer or account that WeCom does not know cannot be answered, ever; the rest may pass.
+/// "No such customer" and "no such account": neither can be answered, ever.
+const GONE: [i64; 4] = [40003, 40096, 95000, 95004];
+
+/// Reading has no effect, so everything else can be tried again for as long as the window is open.
 fn refused(error: ApiError) -> Result<MaySend, Fault> {
-    if error.class() == ErrorClass::Permanent && error.code().is_some() {
+    if error.code().is_some_and(|code| GONE.contains(&code)) {
         error!(
             error = &error as &dyn std::error::Error,
             "conversation cannot be answered: {error}"

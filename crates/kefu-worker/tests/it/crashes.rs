@@ -82,7 +82,7 @@ async fn s48_a_stop_lets_jobs_in_flight_end_and_another_worker_takes_the_rest() 
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn s48_a_stop_inside_the_merge_window_delays_nobody() {
-    let mut kefu = Kefu::with(|setup| setup.set("conversation.merge_window", "1h")).await;
+    let mut kefu = Kefu::with(|setup| setup.set("conversation.merge_window", "8s")).await;
     kefu.writes("wm1", &tagged(1)).await;
     kefu.until("the message is stored and its pull has ended", async || {
         kefu.handled().await == ["owed"] && kefu.waiting().await == 0

@@ -94,7 +94,7 @@ impl Kefu {
         let (queue, driver) = Queue::open(&queue_settings, Roles::Both, None).await.unwrap();
         // The driver outlives the slots, as in the real process; here the runtime ends it.
         tasks.spawn(async move { Ok(driver.run(CancellationToken::new()).await?) });
-        let ingress = Server::bind(&settings, queue.clone()).unwrap();
+        let ingress = Server::bind(&settings, queue.clone()).await.unwrap();
         let address = ingress.address().unwrap();
         tasks.spawn(ingress.run(stop.clone()));
         handle

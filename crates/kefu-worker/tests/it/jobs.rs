@@ -85,9 +85,9 @@ async fn an_unknown_version_climbs_the_ladder_before_it_dies() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn an_app_that_is_not_in_the_settings_is_dead_at_once() {
+async fn an_app_that_is_not_in_the_settings_climbs_the_ladder_before_it_dies() {
     let kefu = Kefu::start().await;
-    check_dead(&kefu, &wake_up("gone", ACCOUNT), "permanent", 1).await;
+    check_dead(&kefu, &wake_up("gone", ACCOUNT), "out_of_attempts", 4).await;
     assert!(
         kefu.dead_letters().await[0]
             .last_error

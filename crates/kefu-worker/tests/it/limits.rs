@@ -106,6 +106,8 @@ async fn s34_a_throttled_send_pauses_its_app_alone_and_costs_no_attempt() {
     })
     .await;
     assert_eq!((kefu.calls("kf/send_msg"), kefu.report().sends), (2, 1));
+    // Nor is the model asked in vain meanwhile.
+    assert_eq!(kefu.report().model_calls, 2);
     assert_eq!(
         kefu.number("SELECT CAST(max(failures) AS TEXT) FROM conversation")
             .await,

@@ -10,6 +10,7 @@ mod first_run;
 mod flow;
 mod harness;
 mod jobs;
+mod letters;
 mod limits;
 mod model;
 mod pages;

@@ -108,3 +108,22 @@ async fn the_model_sees_what_was_said_before() {
     // It answers what stands behind the last answer: were the history missing or out of order, `#a` would come again.
     assert_eq!(kefu.replies("wm1"), ["收到 #a", "收到 #b"]);
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_pause_between_the_models_failures_does_not_keep_the_fallback_away() {
+    let kefu = Kefu::with(|setup| setup.set("queue.retry_steps", "400ms,500ms,600ms")).await;
+    kefu.fault("model", status(503));
+    kefu.writes("wm1", &tagged(1)).await;
+    kefu.until("the first run has failed", async || {
+        kefu.report().model_calls == 1 && kefu.waiting().await == 1
+    })
+    .await;
+    // The copy meets a rate limit: it is gone, and only the row knows of the turn.
+    let too_often = Effect::Error {
+        code: 45_009,
+        message: None,
+    };
+    kefu.fault_times("kf/service_state/get", too_often, 1);
+    kefu.handled_all(1).await;
+    assert_eq!(kefu.replies("wm1"), [FALLBACK]);
+}

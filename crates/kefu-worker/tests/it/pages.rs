@@ -167,3 +167,39 @@ async fn a_stream_longer_than_one_run_is_pulled_to_its_end() {
     kefu.handled_all(70).await;
     kefu.assert_each_answered_once(70);
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_was_stored_before_a_pull_failed_is_answered_without_waiting_for_the_next() {
+    let kefu = Kefu::with(|setup| {
+        setup.simulator.page_size = 1;
+        setup.set("queue.retry_steps", "1h");
+    })
+    .await;
+    kefu.writes("wm0", &tagged(0)).await;
+    kefu.handled_all(1).await;
+    kefu.fault("callback", Effect::Drop);
+    for number in 1..=20 {
+        kefu.writes(&format!("wm{number}"), &tagged(number)).await;
+    }
+    let delay = std::time::Duration::from_millis(30);
+    kefu.fault("kf/sync_msg", Effect::Delay { delay });
+    kefu.publish(&wake_up("default", ACCOUNT)).await;
+    kefu.until("some pages are stored", async || 4 <= kefu.handled().await.len())
+        .await;
+    let refused = Effect::Error {
+        code: 48_002,
+        message: None,
+    };
+    kefu.fault("kf/sync_msg", refused);
+    kefu.until("the rest waits for an hour", async || kefu.waiting().await == 1)
+        .await;
+    let stored = kefu.handled().await.len();
+    assert!(stored < 21, "{stored}");
+    // By their turns, not by the rows: those wake later.
+    let stored_at = std::time::Instant::now();
+    kefu.until("what is stored is answered", async || {
+        kefu.report().answered == stored as u64
+    })
+    .await;
+    assert!(stored_at.elapsed() < std::time::Duration::from_secs(5));
+}

@@ -1,5 +1,7 @@
 //! What is said: rules, long texts, nothing at all.
 
+use std::time::Duration;
+
 use kefu_simulator::Effect;
 
 use crate::harness::{Kefu, tagged};
@@ -75,4 +77,24 @@ async fn parts_keep_their_order_over_cuts_pauses_and_a_newer_message() {
     let parts = kefu.replies("wm1");
     let (last, first) = parts.split_last().unwrap();
     assert_eq!((first.join(" ").as_str(), last.as_str()), (long.as_str(), "done"));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_report_in_the_middle_of_a_reply_ends_it_and_the_conversation_goes_on() {
+    let words: Vec<String> = (0..700).map(|number| format!("once{number:05}")).collect();
+    let rules = format!("one => {}\ntwo => done", words.join(" "));
+    let kefu = Kefu::with(|setup| setup.set("reply.rules", rules)).await;
+    kefu.fault_times("kf/send_msg", Effect::Undelivered { fail_type: 10 }, 1);
+    let delay = Duration::from_millis(400);
+    kefu.fault("kf/send_msg", Effect::Delay { delay });
+    kefu.writes("wm1", "one").await;
+    kefu.until("the report has dropped the rest", async || {
+        kefu.parts().await.contains(&"cancelled".to_owned())
+    })
+    .await;
+    kefu.simulator.clear_faults();
+    kefu.writes("wm1", "two").await;
+    kefu.handled_all(2).await;
+    assert_eq!(kefu.replies("wm1").last().unwrap(), "done");
+    assert_eq!(kefu.handled().await, ["failed", "answered"]);
 }
