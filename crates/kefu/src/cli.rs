@@ -1,5 +1,13 @@
 //! The words of the command line. Their help is the first document a newcomer reads.
 
+mod dead_letters;
+mod replies;
+
+pub(crate) use dead_letters::{
+    ChangeLettersArgs, DeadLettersCommand, LetterFilterArgs, ListLettersArgs, ShowLetterArgs,
+};
+pub(crate) use replies::{ListRepliesArgs, RepliesCommand, ReplyStatus, ResolveAs, ResolveReplyArgs};
+
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
@@ -42,6 +50,12 @@ pub(crate) enum Command {
     /// Check or make one callback by hand
     #[command(subcommand)]
     Callback(CallbackCommand),
+    /// Dead letters: jobs that ended for good without success
+    #[command(subcommand)]
+    DeadLetters(DeadLettersCommand),
+    /// Parts of replies of which nobody knows whether they were seen
+    #[command(subcommand)]
+    Replies(RepliesCommand),
     /// App events: callbacks that are no customer message
     #[command(subcommand)]
     Events(EventsCommand),

@@ -1,12 +1,15 @@
 //! One file a command.
 
 mod callback;
+mod dead_letters;
 pub(crate) mod demo;
 mod events;
 mod migrate;
+mod replies;
 mod run;
 mod settings;
 mod simulate;
+mod store;
 
 use kefu_process::{LogSettings, Settings, Telemetry, telemetry};
 
@@ -22,6 +25,8 @@ pub(crate) async fn run(cli: Cli) -> anyhow::Result<()> {
         Command::Migrate => migrate::run(config).await,
         Command::Settings(args) => settings::run(config, &args).await,
         Command::Callback(command) => callback::run(command),
+        Command::DeadLetters(command) => dead_letters::run(config, &command).await,
+        Command::Replies(command) => replies::run(config, &command).await,
         Command::Events(command) => events::run(config, &command).await,
         Command::Bench(BenchCommand::Ingress(args)) => bench::ingress::run(config, &args).await,
         Command::Bench(BenchCommand::EndToEnd(args)) => bench::end_to_end::run(config, &args).await,

@@ -26,3 +26,25 @@ pub(crate) fn bytes(bytes: &[u8]) -> io::Result<()> {
 pub(crate) fn note(text: impl std::fmt::Display) -> io::Result<()> {
     writeln!(io::stderr().lock(), "{text}")
 }
+
+/// A text from outside, made harmless for a terminal: control characters other than line ends and tabs are escaped.
+pub(crate) fn printable(text: &str) -> String {
+    let is_harmless = |c: char| c == '\n' || c == '\t' || !c.is_control();
+    text.chars()
+        .flat_map(|c| match is_harmless(c) {
+            true => vec![c],
+            false => c.escape_default().collect(),
+        })
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_would_steer_a_terminal_is_escaped() {
+        assert_eq!(printable("客服\tok\n"), "客服\tok\n");
+        assert_eq!(printable("\u{1b}[2J\0\r"), "\\u{1b}[2J\\u{0}\\r");
+    }
+}

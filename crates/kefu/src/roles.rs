@@ -24,7 +24,7 @@ impl BothRoles {
         kefu_ingress::check(settings)?;
         let worker = Worker::bind(settings)?;
         let (queue, driver) = open_queue(settings, Roles::Both).await?;
-        let ingress = Server::bind(settings, queue.clone())?;
+        let ingress = Server::bind(settings, queue.clone()).await?;
         Ok(BothRoles {
             queue,
             driver,
@@ -52,12 +52,12 @@ impl BothRoles {
         tasks.spawn(async move { driver.run(driver_stop).await.context("queue failed") });
         let roles_stop = stop.clone();
         tasks.spawn(async move {
+            // Dropped in any case, a panic included: nothing else would end the queue.
+            let _queue_stop = queue_stop.drop_guard();
             let mut roles = JoinSet::new();
             roles.spawn(ingress.run(roles_stop.clone()));
             roles.spawn(worker.run(queue, roles_stop.clone()));
-            let outcome = supervise(roles, roles_stop).await;
-            queue_stop.cancel();
-            outcome
+            supervise(roles, roles_stop).await
         });
         supervise(tasks, stop).await
     }
@@ -66,7 +66,8 @@ impl BothRoles {
 /// Opens the queue of the settings; a refusal ends the process with its line.
 pub(crate) async fn open_queue(settings: &Settings, roles: Roles) -> anyhow::Result<(Queue, Driver)> {
     let section: QueueSettings = settings.section("queue")?;
-    let tls = tls::client_config_if(section.needs_tls())?;
+    let tls =
+        tls::client_config_if(section.needs_tls()).map_err(|error| ExitError::refused("queue.url", error))?;
     Queue::open(&section, roles, Some(tls))
         .await
         .map_err(|error| match error.is_refusal() {

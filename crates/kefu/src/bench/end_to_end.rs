@@ -73,6 +73,7 @@ fn bench_settings(
     let queue: kefu_queue::QueueSettings = settings.section("queue")?;
     let settings = app_settings(settings, &simulator.credentials())
         .with("database.url", database_url)
+        .with("queue.spool", folder.join("spool").display())
         .with("conversation.merge_window", "0s")
         .with("ingress.listen", FREE_PORT)
         .with("worker.listen", FREE_PORT)

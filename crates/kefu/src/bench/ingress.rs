@@ -2,6 +2,7 @@
 
 use std::path::Path;
 
+use anyhow::Context;
 use kefu_process::{Settings, tls};
 use kefu_queue::Roles;
 use kefu_simulator::Credentials;
@@ -47,7 +48,8 @@ pub(crate) async fn run(config: Option<&Path>, args: &BenchIngressArgs) -> anyho
         .pool_max_idle_per_host(args.connections as usize)
         .build()?;
 
-    let ingress = start_ingress(&client, config, &prefix, &credentials).await?;
+    let folder = tempfile::tempdir().context("no temporary folder for the spool")?;
+    let ingress = start_ingress(&client, config, &prefix, folder.path(), &credentials).await?;
     let bare = start_bare(&client, config, &prefix).await?;
     let outcome = measure(&client, args, &credentials, &ingress, &bare).await;
     ingress.end().await?;
@@ -60,11 +62,13 @@ async fn start_ingress(
     client: &Client,
     config: Option<&Path>,
     prefix: &str,
+    spool: &Path,
     credentials: &Credentials,
 ) -> anyhow::Result<Measured> {
     let address = free_address()?;
     let environment = [
         ("KEFU_QUEUE__PREFIX", prefix.to_owned()),
+        ("KEFU_QUEUE__SPOOL", spool.display().to_string()),
         ("KEFU_INGRESS__LISTEN", address.to_string()),
         ("KEFU_LOG__LEVEL", "warn".to_owned()),
         ("KEFU_APPS__DEFAULT__CORP_ID", credentials.corp_id.clone()),

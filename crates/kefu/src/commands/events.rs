@@ -1,25 +1,19 @@
 use std::path::Path;
 
-use kefu_process::{ExitError, Settings, clock};
-use kefu_store::{DatabaseSettings, EventRow, Store, StoreError};
+use kefu_process::clock;
+use kefu_store::EventRow;
 use serde_json::json;
 
 use crate::cli::EventsCommand;
-use crate::commands::start_telemetry;
+use crate::commands::store::{refused_or_unexpected, with_store};
 use crate::output;
 
 pub(super) async fn run(config: Option<&Path>, command: &EventsCommand) -> anyhow::Result<()> {
     let EventsCommand::List { limit, json } = command;
-    let settings = Settings::load(config)?;
-    let _telemetry = start_telemetry("kefu-events", &settings)?;
-    let store = open_store(&settings).await?;
-    let events = async {
-        store.check_schema().await?;
-        store.events(*limit, None).await
-    };
-    let events = events.await;
-    store.close().await;
-    let events = events.map_err(refused_or_unexpected)?;
+    let events = with_store(config, "kefu-events", async |store| {
+        store.events(*limit, None).await.map_err(refused_or_unexpected)
+    })
+    .await?;
     for event in &events {
         if *json {
             output::json(&as_json(event))?;
@@ -56,17 +50,4 @@ fn as_json(event: &EventRow) -> serde_json::Value {
         "stored_at": clock::rfc3339(event.stored_at.0),
         "plaintext": String::from_utf8_lossy(&event.raw),
     })
-}
-
-/// The database of the settings. A command does not wait for one that is away.
-pub(crate) async fn open_store(settings: &Settings) -> anyhow::Result<Store> {
-    let section: DatabaseSettings = settings.section("database")?;
-    Store::open(&section).await.map_err(refused_or_unexpected)
-}
-
-pub(crate) fn refused_or_unexpected(error: StoreError) -> anyhow::Error {
-    match error.is_refusal() {
-        true => ExitError::refused_for("database.url", &error).into(),
-        false => anyhow::Error::new(error).context("database.url"),
-    }
 }

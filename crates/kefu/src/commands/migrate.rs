@@ -2,7 +2,8 @@ use std::path::Path;
 
 use kefu_process::Settings;
 
-use crate::commands::{events::open_store, start_telemetry};
+use crate::commands::start_telemetry;
+use crate::commands::store::{open_store, refused_or_unexpected};
 use crate::output;
 
 pub(super) async fn run(config: Option<&Path>) -> anyhow::Result<()> {
@@ -11,7 +12,7 @@ pub(super) async fn run(config: Option<&Path>) -> anyhow::Result<()> {
     let store = open_store(&settings).await?;
     let migrated = store.migrate().await;
     store.close().await;
-    let migrated = migrated.map_err(super::events::refused_or_unexpected)?;
+    let migrated = migrated.map_err(refused_or_unexpected)?;
     match migrated.applied.len() {
         0 => output::line(format_args!(
             "database schema is at version {}, nothing to do",

@@ -4,7 +4,7 @@ use futures::future::join_all;
 
 use crate::stage::{Services, app, kefu};
 
-const COMMANDS: [&[&str]; 16] = [
+const COMMANDS: [&[&str]; 24] = [
     &[],
     &["demo"],
     &["run"],
@@ -14,6 +14,14 @@ const COMMANDS: [&[&str]; 16] = [
     &["callback"],
     &["callback", "open"],
     &["callback", "seal"],
+    &["dead-letters"],
+    &["dead-letters", "list"],
+    &["dead-letters", "show"],
+    &["dead-letters", "replay"],
+    &["dead-letters", "discard"],
+    &["replies"],
+    &["replies", "list"],
+    &["replies", "resolve"],
     &["events"],
     &["events", "list"],
     &["bench"],
@@ -120,7 +128,12 @@ async fn the_simulator_prints_the_settings_that_fit_it() {
 
 #[tokio::test]
 async fn a_command_does_not_wait_for_a_database_that_is_away() {
-    for arguments in [&["migrate"][..], &["events", "list"]] {
+    for arguments in [
+        &["migrate"][..],
+        &["events", "list"],
+        &["dead-letters", "list"],
+        &["replies", "list"],
+    ] {
         let ended = kefu(arguments)
             .set("DATABASE_URL", "postgres://kefu:hunter2@127.0.0.1:1/kefu")
             .end()

@@ -1,5 +1,7 @@
 //! Services that answer and refuse end the process with one line; trying again would not help.
 
+use reqwest::Url;
+
 use crate::refusals::check_refusal;
 use crate::stage::{Call, Services, app, kefu};
 
@@ -15,10 +17,9 @@ fn role(name: &str, services: &Services) -> Call {
 
 /// The URL with another password.
 fn spoiled(url: &str) -> String {
-    let (scheme, rest) = url.split_once("://").unwrap();
-    let (login, place) = rest.split_once('@').unwrap();
-    let (user, _) = login.split_once(':').unwrap();
-    format!("{scheme}://{user}:hunter2@{place}")
+    let mut url = Url::parse(url).unwrap();
+    url.set_password(Some("hunter2")).unwrap();
+    url.into()
 }
 
 #[tokio::test]

@@ -23,6 +23,15 @@ async fn ready(role: &Role) -> Value {
     .await
 }
 
+/// The line follows the answer that the customer sees.
+async fn parts_sent(worker: &Role, count: usize) {
+    eventually("the line of a part", async || {
+        let sent = traces(&worker.running, "sent part", 0).len();
+        (count <= sent).then_some(())
+    })
+    .await;
+}
+
 #[tokio::test]
 async fn one_message_is_one_trace_from_the_callback_to_the_reply() {
     let services = Services::own().await;
@@ -34,19 +43,17 @@ async fn one_message_is_one_trace_from_the_callback_to_the_reply() {
     // The first message may be found by the worker's own start; the second comes by its callback alone.
     simulator.says("wang", json!({ "text": "first" })).await;
     simulator.answers("wang", 1).await;
-    let (heard, done) = (ingress.running.log().len(), worker.running.log().len());
+    parts_sent(&worker, 1).await;
+    let heard = ingress.running.log().len();
     simulator.says("wang", json!({ "text": "hunter2 second" })).await;
     simulator.answers("wang", 2).await;
-    eventually("the part's line", async || {
-        (!traces(&worker.running, "sent part", done).is_empty()).then_some(())
-    })
-    .await;
+    parts_sent(&worker, 2).await;
 
     let callback = traces(&ingress.running, "queued callback", heard);
-    assert_eq!(callback.len(), 1);
-    assert_eq!(callback[0].len(), 32);
+    assert_eq!((callback.len(), callback[0].len()), (1, 32), "{callback:?}");
     for part in ["pulled a page", "turn begins", "sent part"] {
-        assert_eq!(traces(&worker.running, part, done), callback, "{part}");
+        let found = traces(&worker.running, part, 0);
+        assert!(found.contains(&callback[0]), "{part}: {found:?}, {callback:?}");
     }
     for line in [ingress.running.stderr(), worker.running.stderr()].concat() {
         assert!(!line.contains("hunter2"), "a customer's words are logged: {line}");
@@ -101,56 +108,55 @@ async fn health_names_every_part_with_its_state() {
 async fn metrics_count_what_became_of_a_message() {
     let services = Services::own().await;
     let (ingress, worker, _simulator) = after_one_message(&services).await;
-    let taken = ingress.metrics().await;
-    let worked = eventually("depths are measured", async || {
-        Some(worker.metrics().await).filter(|text| text.contains("kefu_queue_depth{"))
-    })
-    .await;
-    for (metrics, name, labels) in [
+    for (role, name, labels) in [
         (
-            &taken,
+            &ingress,
             "http_requests_total",
             &["path=\"/callback\"", "status=\"200\""][..],
         ),
         (
-            &taken,
+            &ingress,
             "http_request_duration_seconds_count",
             &["path=\"/callback\""],
         ),
         (
-            &taken,
+            &ingress,
             "kefu_callbacks_total",
             &["app=\"default\"", "outcome=\"queued\""],
         ),
-        (&taken, "process_resident_memory_bytes", &[]),
-        (&worked, "process_resident_memory_bytes", &[]),
+        (&ingress, "process_resident_memory_bytes", &[]),
+        (&worker, "process_resident_memory_bytes", &[]),
         (
-            &worked,
+            &worker,
             "kefu_jobs_total",
             &["kind=\"kf.sync\"", "outcome=\"done\""],
         ),
         (
-            &worked,
+            &worker,
             "kefu_jobs_total",
             &["kind=\"kf.turn\"", "outcome=\"done\""],
         ),
-        (&worked, "kefu_job_duration_seconds_count", &["kind=\"kf.sync\""]),
-        (&worked, "kefu_job_duration_seconds_count", &["kind=\"kf.turn\""]),
-        (&worked, "message_processed_total", &["outcome=\"answered\""]),
+        (&worker, "kefu_job_duration_seconds_count", &["kind=\"kf.sync\""]),
+        (&worker, "kefu_job_duration_seconds_count", &["kind=\"kf.turn\""]),
+        (&worker, "message_processed_total", &["outcome=\"answered\""]),
         (
-            &worked,
+            &worker,
             "kefu_wecom_calls_total",
             &["api=\"kf/send_msg\"", "outcome=\"ok\""],
         ),
     ] {
-        assert!(
-            1.0 <= metric(metrics, name, labels),
-            "{name} {labels:?}: {metrics}"
-        );
+        // Counted when the job has ended, a moment after the customer saw the answer.
+        eventually(&format!("{name} {labels:?}"), async || {
+            (1.0 <= metric(&role.metrics().await, name, labels)).then_some(())
+        })
+        .await;
     }
     for lane in ["high", "medium", "low", "dead", "retry"] {
         let depth = format!("kefu_queue_depth{{lane=\"{lane}\"}}");
-        assert!(worked.contains(&depth), "{depth}: {worked}");
+        eventually(&depth, async || {
+            worker.metrics().await.contains(&depth).then_some(())
+        })
+        .await;
     }
     services.remove().await;
 }

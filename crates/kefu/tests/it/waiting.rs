@@ -11,9 +11,11 @@ const FEW_STEPS: (&str, &str) = ("KEFU_QUEUE__RETRY_STEPS", "1s");
 
 /// `host:port` of a URL, and the URL with another port of this machine.
 fn moved(url: &str, port: u16) -> (String, String) {
-    let (before, rest) = url.split_once('@').unwrap();
-    let (place, after) = rest.split_once('/').unwrap();
-    (place.to_owned(), format!("{before}@127.0.0.1:{port}/{after}"))
+    let mut url = Url::parse(url).unwrap();
+    let place = format!("{}:{}", url.host_str().unwrap(), url.port().unwrap());
+    url.set_host(Some("127.0.0.1")).unwrap();
+    url.set_port(Some(port)).unwrap();
+    (place, url.into())
 }
 
 async fn not_ready(role: &Role, component: &str) {

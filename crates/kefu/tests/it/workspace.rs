@@ -7,6 +7,7 @@ mod graph;
 mod layout;
 mod manifests;
 mod metadata;
+mod metrics;
 mod packages;
 
 use std::fs;

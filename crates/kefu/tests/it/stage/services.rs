@@ -1,5 +1,6 @@
 use std::sync::atomic::{AtomicU32, Ordering};
 
+use reqwest::Url;
 use serde_json::Value;
 use sqlx::{AssertSqlSafe, Connection, PgConnection};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -24,14 +25,12 @@ impl Services {
         let name = format!("kefu_e2e_{}_{number}", std::process::id());
         let base = service("DATABASE_URL");
         let mark = if base.contains('?') { '&' } else { '?' };
-        // Redis has 16 databases; number 0 belongs to the tests of the library.
-        let (redis, _) = service("REDIS_URL")
-            .rsplit_once('/')
-            .map(|(host, n)| (host.to_owned(), n.to_owned()))
-            .unwrap();
+        let mut redis = Url::parse(&service("REDIS_URL")).unwrap();
+        // There are 16 databases; number 0 belongs to the tests of the library.
+        redis.set_path(&(1 + number % 15).to_string());
         let services = Services {
             amqp: service("AMQP_URL"),
-            redis: format!("{redis}/{}", 1 + number % 15),
+            redis: redis.into(),
             postgres: format!("{base}{mark}options[search_path]={name}"),
             prefix: name.clone(),
             schema: name,
@@ -103,16 +102,26 @@ impl Services {
     }
 
     async fn flush_redis(&self) {
-        let (login, rest) = self.redis.trim_start_matches("redis://").split_once('@').unwrap();
-        let (user, password) = login.split_once(':').unwrap();
-        let (address, database) = rest.split_once('/').unwrap();
+        let url = Url::parse(&self.redis).unwrap();
+        let mut commands = vec![
+            format!("SELECT {}", url.path().trim_start_matches('/')),
+            "FLUSHDB".into(),
+        ];
+        if let Some(password) = url.password() {
+            let user = if url.username().is_empty() {
+                "default"
+            } else {
+                url.username()
+            };
+            commands.insert(0, format!("AUTH {user} {password}"));
+        }
+        commands.push("QUIT\r\n".into());
+        let address = (url.host_str().unwrap().to_owned(), url.port().unwrap_or(6379));
         let mut stream = TcpStream::connect(address).await.unwrap();
-        let user = if user.is_empty() { "default" } else { user };
-        let commands = format!("AUTH {user} {password}\r\nSELECT {database}\r\nFLUSHDB\r\nQUIT\r\n");
-        stream.write_all(commands.as_bytes()).await.unwrap();
+        stream.write_all(commands.join("\r\n").as_bytes()).await.unwrap();
         let mut answers = String::new();
         stream.read_to_string(&mut answers).await.unwrap();
-        assert_eq!(answers, "+OK\r\n".repeat(4));
+        assert_eq!(answers, "+OK\r\n".repeat(commands.len()));
     }
 }
 

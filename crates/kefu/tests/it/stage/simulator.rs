@@ -68,6 +68,12 @@ impl Simulator {
         self.post("faults", fault).await;
     }
 
+    pub(crate) async fn clear_faults(&self) {
+        let url = format!("{}/simulator/faults", self.url);
+        let answer = http().delete(url).send().await.unwrap();
+        answer.error_for_status().unwrap();
+    }
+
     /// From now on the model thinks for so long before each answer.
     pub(crate) async fn think(&self, delay: &str) {
         self.fault(json!({ "api": "model", "kind": "delay", "delay": delay }))

@@ -69,10 +69,16 @@ const HOMES: &[(&str, &[&str])] = &[
     ("opentelemetry*", &["kefu-process"]),
     ("quick-xml", &["kefu-wecom"]),
     ("redis", &["kefu-state"]),
-    // WeCom, the model, the simulator's callbacks, and the command's probes and benches.
+    // WeCom, the model, the export of traces, the simulator's callbacks, and the command's probes and benches.
     (
         "reqwest",
-        &["kefu", "kefu-simulator", "kefu-wecom", "kefu-worker"],
+        &[
+            "kefu",
+            "kefu-process",
+            "kefu-simulator",
+            "kefu-wecom",
+            "kefu-worker",
+        ],
     ),
     // Business tables, and the embedded engine of the queue.
     ("sqlx", &["kefu-queue", "kefu-store"]),

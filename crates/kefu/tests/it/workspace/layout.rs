@@ -88,7 +88,7 @@ fn both_databases_have_the_same_migrations_without_gaps() {
 }
 
 /// All Rust files of our crates.
-fn sources() -> Vec<PathBuf> {
+pub(super) fn sources() -> Vec<PathBuf> {
     let mut files = Vec::new();
     collect(&metadata().workspace_root.join("crates"), &mut files);
     assert!(!files.is_empty(), "no Rust file found");

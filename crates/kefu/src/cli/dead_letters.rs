@@ -1,0 +1,90 @@
+use std::time::Duration;
+
+use clap::builder::PossibleValuesParser;
+use clap::{ArgGroup, Args, Subcommand};
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum DeadLettersCommand {
+    /// List letters, newest first: the open ones, neither replayed nor discarded
+    List(ListLettersArgs),
+    /// Show one letter: its story and the job itself
+    Show(ShowLetterArgs),
+    /// Run the jobs of open letters again; twice is once
+    ///
+    /// Each letter is marked, and a worker publishes its job within seconds, with a fresh count of attempts. A pull
+    /// or a turn also gets its row a fresh start: messages that were given up are owed again, unless somebody has
+    /// answered later ones. A job that dies again is a letter of its own.
+    Replay(ChangeLettersArgs),
+    /// Keep open letters, and list them no more
+    Discard(ChangeLettersArgs),
+}
+
+/// Which letters are meant.
+#[derive(Debug, Args)]
+pub(crate) struct LetterFilterArgs {
+    /// Kind of the job, such as kf.turn; `none`: bytes that are no job
+    #[arg(long)]
+    pub(crate) kind: Option<String>,
+    /// Lane the job lived in
+    #[arg(long, value_parser = PossibleValuesParser::new(["high", "medium", "low"]))]
+    pub(crate) lane: Option<String>,
+    /// App of the job
+    #[arg(long)]
+    pub(crate) app: Option<String>,
+    /// Why it died: permanent, out_of_attempts, unknown, unreadable, crashed
+    #[arg(long)]
+    pub(crate) reason: Option<String>,
+    /// Archived within this time, such as 90m or 2days
+    #[arg(long, value_name = "DURATION", value_parser = humantime::parse_duration)]
+    pub(crate) since: Option<Duration>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct ListLettersArgs {
+    #[command(flatten)]
+    pub(crate) filter: LetterFilterArgs,
+    /// Also those that were replayed or discarded
+    #[arg(long)]
+    pub(crate) all: bool,
+    /// At most so many
+    #[arg(long, default_value_t = 50, value_parser = clap::value_parser!(u32).range(1..=1000))]
+    pub(crate) limit: u32,
+    /// One JSON object a line
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct ShowLetterArgs {
+    /// Number of the letter
+    pub(crate) id: i64,
+    /// One JSON object
+    #[arg(long, conflicts_with = "raw")]
+    pub(crate) json: bool,
+    /// Exactly the bytes of the job, and nothing else
+    #[arg(long)]
+    pub(crate) raw: bool,
+}
+
+#[derive(Debug, Args)]
+#[command(group = ArgGroup::new("which").required(true).multiple(true)
+    .args(["ids", "all", "kind", "lane", "app", "reason", "since"]))]
+pub(crate) struct ChangeLettersArgs {
+    /// Numbers of letters; else name a filter or --all
+    #[arg(value_name = "ID", conflicts_with_all = ["all", "kind", "lane", "app", "reason", "since"])]
+    pub(crate) ids: Vec<i64>,
+    #[command(flatten)]
+    pub(crate) filter: LetterFilterArgs,
+    /// All open letters
+    #[arg(long)]
+    pub(crate) all: bool,
+    /// At most so many, the oldest first
+    #[arg(long, default_value_t = 1000, value_parser = clap::value_parser!(u32).range(1..=100_000))]
+    pub(crate) limit: u32,
+    /// Only say what would be done
+    #[arg(long)]
+    pub(crate) dry_run: bool,
+    /// One JSON object with every letter and what became of it
+    #[arg(long)]
+    pub(crate) json: bool,
+}

@@ -1,0 +1,133 @@
+//! `kefu replies`: parts of replies of which nobody knows whether the customer saw them.
+//!
+//! What was said to a customer is shown only where `--text` asks for it.
+
+use std::path::Path;
+
+use kefu_process::{ExitError, clock};
+use kefu_store::{ReplyFilter, ReplyRow, Resolution, Resolved, Store};
+use serde_json::json;
+
+use crate::cli::{ListRepliesArgs, RepliesCommand, ReplyStatus, ResolveAs, ResolveReplyArgs};
+use crate::commands::store::{refused_or_unexpected, with_store};
+use crate::output::{self, printable};
+
+pub(super) async fn run(config: Option<&Path>, command: &RepliesCommand) -> anyhow::Result<()> {
+    with_store(config, "kefu-replies", async |store| match command {
+        RepliesCommand::List(args) => list(store, args).await,
+        RepliesCommand::Resolve(args) => resolve(store, args).await,
+    })
+    .await
+}
+
+async fn list(store: &Store, args: &ListRepliesArgs) -> anyhow::Result<()> {
+    let filter = match args.status {
+        ReplyStatus::Unknown => ReplyFilter::Unknown,
+        ReplyStatus::Failed => ReplyFilter::Failed,
+        ReplyStatus::Open => ReplyFilter::Open,
+    };
+    let replies = store
+        .replies(filter, args.limit)
+        .await
+        .map_err(refused_or_unexpected)?;
+    for reply in &replies {
+        match args.json {
+            true => output::json(&as_json(reply, args.text))?,
+            false => output::line(as_text(reply, args.text))?,
+        }
+    }
+    if replies.is_empty() && !args.json {
+        output::note("no replies match")?;
+    }
+    Ok(())
+}
+
+fn as_text(reply: &ReplyRow, with_text: bool) -> String {
+    let at = reply.settled_at.or(reply.sending_at).unwrap_or(reply.planned_at);
+    let mut text = format!(
+        "{}  {:<8}  {}  {}  {}  part {} of {}  {} attempts  {}",
+        reply.msgid,
+        reply.status.as_str(),
+        clock::rfc3339(at.0),
+        reply.key.account,
+        reply.key.customer,
+        reply.part,
+        reply.parts,
+        reply.attempts,
+        printable(reply.error.as_deref().unwrap_or("-")),
+    );
+    if with_text {
+        text.push_str("\n    ");
+        text.push_str(&printable(&reply.text).replace('\n', "\n    "));
+    }
+    text
+}
+
+fn as_json(reply: &ReplyRow, with_text: bool) -> serde_json::Value {
+    let time = |at: Option<kefu_domain::Millis>| at.map(|at| clock::rfc3339(at.0));
+    let mut value = json!({
+        "msgid": reply.msgid,
+        "reply_id": reply.reply_id,
+        "corp": reply.key.corp.as_str(),
+        "account": reply.key.account.as_str(),
+        "customer": reply.key.customer.as_str(),
+        "purpose": reply.purpose.as_str(),
+        "answers": reply.answers,
+        "generation": reply.generation,
+        "part": reply.part,
+        "parts": reply.parts,
+        "status": reply.status.as_str(),
+        "attempts": reply.attempts,
+        "planned_at": clock::rfc3339(reply.planned_at.0),
+        "sending_at": time(reply.sending_at),
+        "settled_at": time(reply.settled_at),
+        "error_code": reply.error_code,
+        "error": reply.error,
+    });
+    if with_text {
+        value["text"] = reply.text.as_str().into();
+    }
+    value
+}
+
+async fn resolve(store: &Store, args: &ResolveReplyArgs) -> anyhow::Result<()> {
+    let resolution = match args.resolution {
+        ResolveAs::Sent => Resolution::Sent,
+        ResolveAs::Failed => Resolution::Failed,
+        ResolveAs::Resend => Resolution::Resend,
+    };
+    let msgid = args.msgid.as_str();
+    let resolved = store
+        .resolve_reply(msgid, resolution)
+        .await
+        .map_err(refused_or_unexpected)?;
+    let planned = match resolved {
+        Resolved::Settled => Vec::new(),
+        Resolved::Planned(planned) => planned,
+        Resolved::Missing => return no(format!("reply {msgid}: there is none")),
+        Resolved::NotUnknown(status) => {
+            return no(format!("reply {msgid}: it is {}, not unknown", status.as_str()));
+        }
+        Resolved::WindowClosed => {
+            return no(format!(
+                "reply {msgid}: the 48 h since the customer's last message are over, so nothing can be sent"
+            ));
+        }
+    };
+    let word = match args.resolution {
+        ResolveAs::Sent => "sent",
+        ResolveAs::Failed | ResolveAs::Resend => "failed",
+    };
+    if args.json {
+        return output::json(&json!({ "msgid": msgid, "status": word, "planned": planned }));
+    }
+    output::line(format_args!("{msgid} is {word}"))?;
+    for planned in planned {
+        output::line(format_args!("{planned} is planned instead"))?;
+    }
+    Ok(())
+}
+
+fn no(line: String) -> anyhow::Result<()> {
+    Err(ExitError::No(line).into())
+}
