@@ -3,6 +3,7 @@
 //! It hides the settings file and environment, `tracing-subscriber`, OpenTelemetry, the Prometheus recorder,
 //! signals and the TLS provider. Nothing in here knows what a callback, a job or a message is.
 
+pub mod breaker;
 pub mod clock;
 pub mod exit;
 pub mod health;
@@ -15,6 +16,7 @@ pub mod telemetry;
 pub mod tls;
 pub mod trace;
 
+pub use breaker::{Breaker, BreakerState};
 pub use exit::{ExitError, run_process};
 pub use health::{Component, ComponentHealth, Health, Status};
 pub use ops::Ops;

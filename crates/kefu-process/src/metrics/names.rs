@@ -44,6 +44,10 @@ const COUNTERS: &[(&str, &str)] = &[
         "Jobs without a verdict that got a second life, by kind",
     ),
     (
+        "kefu_polls_total",
+        "Accounts pulled because no callback had woken them for long",
+    ),
+    (
         "kefu_redeliveries_expected_total",
         "Verdicts that did not reach the queue, so that the job comes again",
     ),
@@ -74,6 +78,11 @@ const COUNTERS: &[(&str, &str)] = &[
 ];
 
 const GAUGES: &[(&str, Unit, &str)] = &[
+    (
+        "kefu_breaker_open",
+        Unit::Count,
+        "1 while an outside party is away and left alone, by party",
+    ),
     (
         "kefu_queue_depth",
         Unit::Count,

@@ -50,6 +50,8 @@ struct Worker {
     #[serde(with = "humantime_serde")]
     rate_pause: Duration,
     #[serde(with = "humantime_serde")]
+    breaker_wait: Duration,
+    #[serde(with = "humantime_serde")]
     poll_after: Duration,
 }
 
@@ -91,6 +93,7 @@ fn the_reference_fills_every_section() {
         (16, 64, 8)
     );
     assert_eq!(worker.rate_pause, Duration::from_secs(60));
+    assert_eq!(worker.breaker_wait, Duration::from_secs(5));
     assert_eq!(worker.poll_after, Duration::from_secs(90));
     assert_eq!(worker.listen, "127.0.0.1:3002".parse().unwrap());
     let log: LogSettings = settings.section("log").unwrap();
