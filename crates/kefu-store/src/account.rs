@@ -20,6 +20,14 @@ pub struct AccountRow {
     pub failures: u32,
 }
 
+/// An account nobody woke for a while.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct StaleAccount {
+    pub corp: CorpId,
+    pub account: AccountId,
+    pub app: String,
+}
+
 /// Who asks for the lease of an account, and the wake-up that made it ask.
 #[derive(Clone, Copy, Debug)]
 pub struct AcquireAccount<'a> {
@@ -148,13 +156,18 @@ impl Store {
         Ok(false)
     }
 
-    /// Wakes the account that was pulled longest ago, if that is `older_than` ago: a callback may have been lost.
+    /// Takes the account that was pulled longest ago, if that is `older_than` ago: a callback may have been lost.
+    /// To be pulled now; due in 30 s should that not come to pass.
     ///
     /// At most one in each `pace`, over all processes: such a pull has no callback token, and WeCom limits those
-    /// strictly. True when one was woken.
-    pub async fn wake_stale(&self, older_than: Duration, pace: Duration) -> Result<bool, StoreError> {
+    /// strictly.
+    pub async fn take_stale(
+        &self,
+        older_than: Duration,
+        pace: Duration,
+    ) -> Result<Option<StaleAccount>, StoreError> {
         const SQL: &str = "
-            UPDATE account SET wake_at = now_ms, polled_at = now_ms
+            UPDATE account SET wake_at = now_ms + 30000, polled_at = now_ms
             FROM clock
             WHERE wake_at IS NULL AND (corp, account) IN (
                 SELECT stale.corp, stale.account FROM account AS stale, clock AS now
@@ -164,8 +177,16 @@ impl Store {
                     AND NOT EXISTS (
                         SELECT 1 FROM account AS recent WHERE recent.polled_at > now.now_ms - $2)
                 ORDER BY COALESCE(stale.pulled_at, 0), stale.corp, stale.account
-                LIMIT 1)";
-        Ok(self.execute(SQL, values![older_than, pace]).await? == 1)
+                LIMIT 1)
+            RETURNING corp, account, app";
+        let row: Option<(String, String, String)> =
+            self.fetch_optional(SQL, values![older_than, pace]).await?;
+        let Some((corp, account, app)) = row else {
+            return Ok(None);
+        };
+        let corp = CorpId::parse(&corp).map_err(StoreError::unreadable)?;
+        let account = AccountId::parse(&account).map_err(StoreError::unreadable)?;
+        Ok(Some(StaleAccount { corp, account, app }))
     }
 
     /// The accounts of an app, at most 5000.

@@ -24,7 +24,7 @@ mod totals;
 mod turn;
 mod welcome;
 
-pub use account::{AccountLease, AccountRow, AcquireAccount, AcquiredAccount};
+pub use account::{AccountLease, AccountRow, AcquireAccount, AcquiredAccount, StaleAccount};
 pub use conversation::{AcquiredConversation, ConversationLease, Whose};
 pub use dead_letter::{DeadLetterRow, JobRow, LetterQuery, LetterState, NewDeadLetter};
 pub use due::Due;

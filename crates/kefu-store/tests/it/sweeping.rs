@@ -14,7 +14,7 @@ conformance!(
     a_welcome_is_taken_once,
     a_late_welcome_is_never_said,
     a_pending_welcome_is_published_once_more,
-    an_account_nobody_woke_for_long_is_woken_at_a_slow_pace,
+    an_account_nobody_woke_for_long_is_taken_at_a_slow_pace,
 );
 
 async fn a_conversation(database: &Database) {
@@ -232,26 +232,29 @@ async fn a_pending_welcome_is_published_once_more(database: &Database) {
     assert_eq!(database.text("SELECT status FROM welcome").await, "unknown");
 }
 
-async fn an_account_nobody_woke_for_long_is_woken_at_a_slow_pace(database: &Database) {
+async fn an_account_nobody_woke_for_long_is_taken_at_a_slow_pace(database: &Database) {
     let store = &database.store;
     let (old, pace) = (Duration::from_secs(90), Duration::from_secs(3));
     pull(store, vec![]).await;
-    assert!(
-        !store.wake_stale(old, pace).await.unwrap(),
+    assert_eq!(
+        store.take_stale(old, pace).await.unwrap(),
+        None,
         "it was pulled just now"
     );
     database
         .sql("UPDATE account SET pulled_at = pulled_at - 100000, wake_at = NULL")
         .await;
-    assert!(store.wake_stale(old, pace).await.unwrap());
-    assert_eq!(store.due(200).await.unwrap().len(), 1);
+    let stale = store.take_stale(old, pace).await.unwrap().unwrap();
+    assert_eq!((stale.corp, stale.account), (corp(), account()));
+    assert!(store.due(200).await.unwrap().is_empty(), "it is pulled now");
     database.sql("UPDATE account SET wake_at = NULL").await;
-    assert!(
-        !store.wake_stale(old, pace).await.unwrap(),
-        "it was woken just now"
+    assert_eq!(
+        store.take_stale(old, pace).await.unwrap(),
+        None,
+        "it was taken just now"
     );
     database
         .sql("UPDATE account SET polled_at = polled_at - 100000")
         .await;
-    assert!(store.wake_stale(old, pace).await.unwrap());
+    assert!(store.take_stale(old, pace).await.unwrap().is_some());
 }
