@@ -11,9 +11,7 @@ use crate::pause::Api;
 
 /// Makes WeCom's list of accounts known; false when it could not be had. It is not needed to answer anybody.
 pub(crate) async fn refresh(context: &Context, app: &App) -> Result<bool, StoreError> {
-    let listed = call(context, &app.name, Api::Accounts, || {
-        context.wecom.accounts(&app.name)
-    });
+    let listed = call(context, app, Api::Accounts, || context.wecom.accounts(&app.name));
     let accounts = match listed.await {
         Ok(Ok(accounts)) => accounts,
         Ok(Err(error)) => {

@@ -1,9 +1,10 @@
 //! The apps whose customers are served.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
 
 use kefu_domain::{AccountId, CorpId};
-use kefu_process::SettingsError;
+use kefu_process::{Breaker, SettingsError};
 use kefu_wecom::{AppCredentials, AppSettings};
 
 #[derive(Clone, Debug)]
@@ -12,6 +13,8 @@ pub(crate) struct App {
     pub(crate) corp: CorpId,
     /// The accounts to serve; `None` = all.
     accounts: Option<BTreeSet<String>>,
+    /// Around WeCom as this app sees it.
+    pub(crate) breaker: Breaker,
 }
 
 impl App {
@@ -29,6 +32,7 @@ impl Apps {
     /// Errors name the key, `apps.<name>.<key>`.
     pub(crate) fn new(
         settings: &BTreeMap<String, AppSettings>,
+        breaker_wait: Duration,
     ) -> Result<(Apps, Vec<AppCredentials>), SettingsError> {
         if settings.is_empty() {
             let problem = "no app is set; the first one needs apps.default.corp_id and .secret";
@@ -50,6 +54,7 @@ impl Apps {
                     name: name.clone(),
                     corp,
                     accounts,
+                    breaker: Breaker::new(format!("wecom/{name}"), breaker_wait),
                 },
             );
         }

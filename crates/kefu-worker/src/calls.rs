@@ -2,9 +2,12 @@
 
 use std::time::Duration;
 
-use backon::{ExponentialBuilder, Retryable};
+use backon::{BackoffBuilder, ExponentialBuilder};
 use kefu_wecom::{ApiError, ErrorClass};
+use tokio::time::sleep;
 
+use crate::apps::App;
+use crate::away;
 use crate::context::Context;
 use crate::outcome::{Fault, is_brief};
 use crate::pause::{self, Api};
@@ -21,19 +24,28 @@ pub(crate) fn waits() -> ExponentialBuilder {
         .with_jitter()
 }
 
-/// Calls `api` unless it is paused, and repeats it while WeCom is busy or away. For calls without an effect.
+/// Calls `api` unless it is paused or WeCom is away, and repeats it while WeCom is busy. For calls without an effect.
 pub(crate) async fn call<T, F>(
     context: &Context,
-    app: &str,
+    app: &App,
     api: Api,
-    call: impl FnMut() -> F,
+    mut call: impl FnMut() -> F,
 ) -> Result<Result<T, ApiError>, Fault>
 where
     F: Future<Output = Result<T, ApiError>>,
 {
-    pause::check(context, app, api).await?;
-    match call.retry(waits()).when(is_brief).await {
-        Err(error) if error.class() == ErrorClass::Rate => Err(pause::start(context, app, api).await),
-        outcome => Ok(outcome),
+    pause::check(context, &app.name, api).await?;
+    let mut waits = waits().build();
+    loop {
+        let permit = away::allow(app)?;
+        let outcome = call().await;
+        away::tell(permit, &outcome);
+        match (outcome, waits.next()) {
+            (Err(error), Some(wait)) if is_brief(&error) => sleep(wait).await,
+            (Err(error), _) if error.class() == ErrorClass::Rate => {
+                return Err(pause::start(context, &app.name, api).await);
+            }
+            (outcome, _) => return Ok(outcome),
+        }
     }
 }

@@ -25,6 +25,8 @@ use crate::{AiSettings, ConversationSettings, ReplySettings, WorkerSettings};
 const CALL_TIMEOUT_MAX: Duration = Duration::from_secs(60);
 /// Longest `worker.rate_pause`.
 const RATE_PAUSE_MAX: Duration = Duration::from_secs(3600);
+/// Longest `worker.breaker_wait`: it grows to twelve times as much.
+const BREAKER_WAIT_MAX: Duration = Duration::from_secs(300);
 const RETRY_FIRST: Duration = Duration::from_millis(200);
 const RETRY_LAST: Duration = Duration::from_secs(10);
 /// An owed conversation wakes after 10 s: with a longer window its turn would come before the window's end.
@@ -48,7 +50,8 @@ pub(crate) struct Parts {
 
 impl Parts {
     pub(crate) fn read(settings: &Settings) -> anyhow::Result<Parts> {
-        let (apps, credentials) = Apps::new(&settings.entries("apps")?)?;
+        let breaker_wait = breaker_wait(settings)?;
+        let (apps, credentials) = Apps::new(&settings.entries("apps")?, breaker_wait)?;
         let wecom: WecomSettings = settings.section("wecom")?;
         let ai: AiSettings = settings.section("ai")?;
         let is_https = |url: &str| url.starts_with("https:");
@@ -73,7 +76,7 @@ impl Parts {
             poll_after: settings.section::<WorkerSettings>("worker")?.poll_after,
             state,
             database,
-            model: Model::new(&ai, tls.clone())?,
+            model: Model::new(&ai, tls.clone(), breaker_wait)?,
             history_max: ai.history_max,
             tls,
             wecom,
@@ -113,6 +116,14 @@ fn rate_pause(settings: &Settings) -> Result<Duration, SettingsError> {
     match rate_pause.as_millis() == 0 || RATE_PAUSE_MAX < rate_pause {
         true => Err(SettingsError::new("worker.rate_pause", "must be 1ms to 1h")),
         false => Ok(rate_pause),
+    }
+}
+
+fn breaker_wait(settings: &Settings) -> Result<Duration, SettingsError> {
+    let WorkerSettings { breaker_wait, .. } = settings.section("worker")?;
+    match breaker_wait.as_millis() == 0 || BREAKER_WAIT_MAX < breaker_wait {
+        true => Err(SettingsError::new("worker.breaker_wait", "must be 1ms to 5m")),
+        false => Ok(breaker_wait),
     }
 }
 

@@ -20,7 +20,7 @@ pub(crate) const APP_EVENT: &str = "app.event";
 /// climbs the ladder: the copy it stands in for may be gone, and then nobody else climbs.
 pub(crate) const SWEPT_ATTEMPT: u32 = 2;
 
-pub(crate) use sync::{wake_account, wake_accounts_of};
+pub(crate) use sync::{poll_account, wake_account, wake_accounts_of};
 pub(crate) use turn::limits as turn_limits;
 pub(crate) use welcome::job as welcome_job;
 

@@ -6,6 +6,7 @@
 mod accounts;
 mod apps;
 mod archiver;
+mod away;
 mod calls;
 mod connect;
 mod context;

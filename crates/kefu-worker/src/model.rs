@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use futures::StreamExt;
 use kefu_process::SettingsError;
+use kefu_process::breaker::{Breaker, Open};
 use metrics::{counter, histogram};
 use reqwest::{Client, Response, StatusCode, Url};
 use secrecy::{ExposeSecret, SecretString};
@@ -38,6 +39,7 @@ pub(crate) struct Model {
     timeout: Duration,
     questions: Arc<Semaphore>,
     last_failure: Arc<Mutex<Option<String>>>,
+    breaker: Breaker,
 }
 
 /// One line of a chat, as the model is shown it.
@@ -58,6 +60,9 @@ pub(crate) enum Role {
 /// Why there is no answer. Holds neither the question nor the answer.
 #[derive(Debug, Error)]
 pub(crate) enum ModelError {
+    /// Not asked: the last questions came to nothing.
+    #[error("model is away, {0}")]
+    Away(Open),
     #[error("model was busy for longer than {0:?}")]
     Busy(Duration),
     #[error("model did not answer within {0:?}")]
@@ -73,6 +78,7 @@ pub(crate) enum ModelError {
 impl ModelError {
     fn word(&self) -> &'static str {
         match self {
+            ModelError::Away(_) => "away",
             ModelError::Busy(_) => "busy",
             ModelError::TimedOut(_) => "timed_out",
             ModelError::Transport(_) => "transport",
@@ -88,7 +94,10 @@ impl ModelError {
                 status.is_server_error() || *status == StatusCode::TOO_MANY_REQUESTS
             }
             ModelError::Unreadable(_) => false,
-            ModelError::Busy(_) | ModelError::TimedOut(_) | ModelError::Transport(_) => true,
+            ModelError::Away(_)
+            | ModelError::Busy(_)
+            | ModelError::TimedOut(_)
+            | ModelError::Transport(_) => true,
         }
     }
 }
@@ -98,6 +107,7 @@ impl Model {
     pub(crate) fn new(
         settings: &AiSettings,
         tls: rustls::ClientConfig,
+        breaker_wait: Duration,
     ) -> Result<Option<Model>, SettingsError> {
         let Some(base) = settings.base_url.as_deref().filter(|base| !base.is_empty()) else {
             return Ok(None);
@@ -130,6 +140,7 @@ impl Model {
             timeout: settings.timeout,
             questions: Arc::new(Semaphore::new(settings.concurrency)),
             last_failure: Arc::default(),
+            breaker: Breaker::new("model", breaker_wait),
         }))
     }
 
@@ -153,14 +164,33 @@ impl Model {
             .clone()
     }
 
+    /// Whether it is left alone for now, so that nobody should wait for it.
+    pub(crate) fn is_away(&self) -> bool {
+        self.breaker.check().is_err()
+    }
+
+    pub(crate) fn breaker(&self) -> &Breaker {
+        &self.breaker
+    }
+
     async fn ask_in_turn(&self, lines: &[Line]) -> Result<String, ModelError> {
+        // Nobody waits for a place that questions without an answer hold.
+        self.breaker.check().map_err(ModelError::Away)?;
         let wait = self.timeout.min(PLACE_WAIT_MAX);
         let place = timeout(wait, self.questions.acquire())
             .await
             .map_err(|_| ModelError::Busy(wait))?;
+        // Only now: the wait for a place says nothing about the model.
+        let permit = self.breaker.allow().map_err(ModelError::Away)?;
         let answer = timeout(self.timeout, self.call(lines)).await;
         drop(place);
-        answer.map_err(|_| ModelError::TimedOut(self.timeout))?
+        let answer = answer.unwrap_or(Err(ModelError::TimedOut(self.timeout)));
+        match &answer {
+            Err(error) if error.is_transient() => permit.failed(error),
+            // A refused key is an answer, too.
+            Ok(_) | Err(_) => permit.succeeded(),
+        }
+        answer
     }
 
     async fn call(&self, lines: &[Line]) -> Result<String, ModelError> {

@@ -14,6 +14,7 @@ use tokio::time::Instant;
 use tracing::{debug, info, warn};
 
 use crate::apps::App;
+use crate::away;
 use crate::calls::call;
 use crate::context::Context;
 use crate::jobs::welcome_job;
@@ -181,12 +182,12 @@ async fn fetch(context: &Context, app: &App, lease: &mut AccountLease) -> Result
                 info!(account.id = %lease.account, "callback token refused, pulling without one");
                 lease.token = None;
             }
-            outcome => return outcome.map_err(Fault::of_call),
+            outcome => return outcome.map_err(|error| away::fault(app, error)),
         }
     }
     ask(context, app, lease, None, Api::SyncWithoutToken)
         .await?
-        .map_err(Fault::of_call)
+        .map_err(|error| away::fault(app, error))
 }
 
 async fn ask(
@@ -202,10 +203,7 @@ async fn ask(
         open_kfid: Some(lease.account.as_str().to_owned()),
         ..SyncRequest::default()
     };
-    call(context, &app.name, api, || {
-        context.wecom.sync_msg(&app.name, &request)
-    })
-    .await
+    call(context, app, api, || context.wecom.sync_msg(&app.name, &request)).await
 }
 
 async fn welcome(context: &Context, app: &App, ids: &[String]) {

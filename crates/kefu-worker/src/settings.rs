@@ -18,6 +18,9 @@ pub struct WorkerSettings {
     /// How long an API rests after WeCom said "too often"; paused work then comes back spread over as long again.
     #[serde(with = "humantime_serde")]
     pub rate_pause: Duration,
+    /// The first wait of an open breaker, after 5 failures of WeCom or the model in a row.
+    #[serde(with = "humantime_serde")]
+    pub breaker_wait: Duration,
     /// Accounts not pulled for so long are pulled without a callback; 0 never does.
     #[serde(with = "humantime_serde")]
     pub poll_after: Duration,

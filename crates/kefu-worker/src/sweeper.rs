@@ -8,10 +8,10 @@ use kefu_store::Due;
 use metrics::counter;
 use tokio::time::{MissedTickBehavior, interval};
 use tokio_util::sync::CancellationToken;
-use tracing::{info, warn};
+use tracing::{debug, info, warn};
 
 use crate::context::Context;
-use crate::jobs::{wake_account, welcome_job};
+use crate::jobs::{poll_account, wake_account, welcome_job};
 use crate::outcome::is_away;
 use crate::turns::TurnJob;
 
@@ -43,13 +43,8 @@ pub(crate) async fn run(context: &Context, stop: CancellationToken) -> anyhow::R
 }
 
 async fn sweep(context: &Context) {
-    if !context.poll_after.is_zero()
-        && let Err(error) = context.store.wake_stale(context.poll_after, POLL_PACE).await
-    {
-        warn!(
-            error = &error as &dyn std::error::Error,
-            "no account polled: {error}"
-        );
+    if !context.poll_after.is_zero() {
+        poll(context).await;
     }
     let due = match context.store.due(ROWS_MAX).await {
         Ok(due) => due,
@@ -99,4 +94,24 @@ async fn sweep(context: &Context) {
     }
     counter!("kefu_swept_total", "row" => "conversation").increment(turns.len() as u64);
     context.turns.publish(turns).await;
+}
+
+/// Pulls an account that no callback has woken for long: a callback may have been lost.
+async fn poll(context: &Context) {
+    let stale = match context.store.take_stale(context.poll_after, POLL_PACE).await {
+        Ok(Some(stale)) => stale,
+        Ok(None) => return,
+        Err(error) => {
+            warn!(
+                error = &error as &dyn std::error::Error,
+                "no account polled: {error}"
+            );
+            return;
+        }
+    };
+    debug!(account.id = %stale.account, "polling account {}", stale.account);
+    counter!("kefu_polls_total").increment(1);
+    if let Err(error) = poll_account(context, &stale.app, &stale.corp, &stale.account).await {
+        warn!("poll not published, the row will wake: {error}");
+    }
 }

@@ -250,14 +250,24 @@ fn health(queue: &Queue, connected: &Arc<OnceLock<Arc<Context>>>) -> Arc<Health>
         }
     });
     let wecom = with_context(connected, |context| async move {
+        let mut troubles = Vec::new();
         for app in context.apps.iter() {
-            if let Err(error) = context.wecom.probe(&app.name).await {
-                return ComponentHealth::degraded(format!("app {}: {error}", app.name));
-            }
+            // One that is away is not asked: only what waits for WeCom probes it.
+            let trouble = match app.breaker.away() {
+                Some(open) => Some(open),
+                None => context.wecom.probe(&app.name).await.err().map(|e| e.to_string()),
+            };
+            troubles.extend(trouble.map(|trouble| format!("app {}: {trouble}", app.name)));
         }
-        ComponentHealth::healthy("access tokens are had")
+        match troubles.is_empty() {
+            true => ComponentHealth::healthy("access tokens are had"),
+            false => ComponentHealth::degraded(troubles.join("; ")),
+        }
     });
     let model = with_context(connected, |context| async move {
+        if let Some(open) = context.model.as_ref().and_then(|model| model.breaker().away()) {
+            return ComponentHealth::degraded(open);
+        }
         match context.model.as_ref().map(|model| model.last_failure()) {
             None => ComponentHealth::healthy("none is set: rules and the fallback text answer"),
             Some(None) => ComponentHealth::healthy("the last question was answered"),

@@ -16,6 +16,7 @@ use tracing::{debug, error, info, warn};
 
 use super::{KF_SYNC, SWEPT_ATTEMPT};
 use crate::apps::App;
+use crate::away;
 use crate::context::Context;
 use crate::lease::{LEASE, guarded};
 use crate::outcome::{Fault, JobError};
@@ -152,6 +153,19 @@ pub(crate) async fn wake_account(
     }
 }
 
+/// Publishes a pull of an account that nobody woke.
+pub(crate) async fn poll_account(
+    context: &Context,
+    app: &str,
+    corp: &CorpId,
+    account: &AccountId,
+) -> Result<(), PublishError> {
+    match context.apps.of_row(app, corp, account) {
+        Some(app) => publish(context, app, account, Lane::Low, None).await,
+        None => Ok(()),
+    }
+}
+
 /// Asks WeCom which accounts the app has, and pulls all that are known.
 pub(crate) async fn wake_accounts_of(
     context: &Context,
@@ -169,6 +183,7 @@ pub(crate) async fn wake_accounts_of(
     }
     match listed {
         true => Ok(()),
+        false if app.breaker.check().is_err() => Err(JobError::Parked(away::AWAY)),
         false => Err(JobError::Retry(anyhow!(
             "WeCom did not list the accounts, one may be unknown"
         ))),

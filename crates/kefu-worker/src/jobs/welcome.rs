@@ -15,6 +15,7 @@ use serde_json::json;
 use tracing::{info, warn};
 
 use super::KF_WELCOME;
+use crate::away;
 use crate::context::Context;
 use crate::outcome::JobError;
 
@@ -71,11 +72,16 @@ async fn say(context: &Context, welcome: &Welcome, text: &str) -> WelcomeOutcome
     };
     let body = OutboundBody::text(text);
     let code = welcome.code.expose_secret();
-    match context
+    // Called even while WeCom is taken for away, in case it is not: after the wait the code is dead for certain.
+    let permit = app.breaker.allow().ok();
+    let said = context
         .wecom
         .send_msg_on_event(&app.name, code, Some(&welcome.id), &body)
-        .await
-    {
+        .await;
+    if let Some(permit) = permit {
+        away::tell(permit, &said);
+    }
+    match said {
         Ok(_) => WelcomeOutcome::Sent,
         Err(error) => {
             warn!(

@@ -6,7 +6,7 @@ use kefu_domain::{Handled, PartStatus, Purpose, plain_text, plan_text};
 use kefu_store::{Decision, NewPart, Speaker, Turn};
 use metrics::histogram;
 use tokio::time::Instant;
-use tracing::{error, warn};
+use tracing::{error, info, warn};
 
 use super::handover::hand_over;
 use super::session::{self, MaySend};
@@ -108,6 +108,11 @@ async fn decide(context: &Context, turn: &Turn) -> Result<String, Fault> {
 async fn ask(model: &Model, turn: &Turn) -> Result<Option<String>, Fault> {
     match model.ask(&lines(turn)).await {
         Ok(answer) => Ok(Some(answer)),
+        // Open, perhaps by this very question: nobody waits for the ladder then.
+        Err(error) if error.is_transient() && model.is_away() => {
+            info!("model is away, saying the fallback: {error}");
+            Ok(None)
+        }
         Err(error) if error.is_transient() && turn.failures < MODEL_FAILURES_MAX => {
             Err(Fault::Outside(anyhow::Error::new(error)))
         }

@@ -9,6 +9,7 @@ use tracing::{info, warn};
 use super::session::{self, MaySend};
 use super::{Left, handle_owed, now};
 use crate::apps::App;
+use crate::away;
 use crate::context::Context;
 use crate::outcome::Fault;
 use crate::pause::{self, Api};
@@ -20,6 +21,7 @@ const FAILURES_MAX: u32 = 2;
 pub(super) async fn hand_over(context: &Context, app: &App, turn: &Turn) -> Result<Option<Left>, Fault> {
     let key = &turn.lease.key;
     pause::check(context, &app.name, Api::Transfer).await?;
+    let permit = away::allow(app)?;
     let moved = context
         .wecom
         .transfer(
@@ -29,6 +31,7 @@ pub(super) async fn hand_over(context: &Context, app: &App, turn: &Turn) -> Resu
             &Target::Pool,
         )
         .await;
+    away::tell(permit, &moved);
     let Err(error) = moved else {
         context.store.set_session(key, SessionState::Pool, now()).await?;
         info!("conversation handed over to the pool");
@@ -49,7 +52,7 @@ pub(super) async fn hand_over(context: &Context, app: &App, turn: &Turn) -> Resu
         ErrorClass::Busy | ErrorClass::Network | ErrorClass::Ambiguous | ErrorClass::Token
             if turn.failures < FAILURES_MAX =>
         {
-            Err(Fault::of_call(error))
+            Err(away::fault(app, error))
         }
         _ => {
             warn!("conversation not handed over: {error}");

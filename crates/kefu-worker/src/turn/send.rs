@@ -12,6 +12,7 @@ use tracing::{debug, error, info, warn};
 use super::session::{self, MaySend};
 use super::still_ours;
 use crate::apps::App;
+use crate::away;
 use crate::calls::waits;
 use crate::context::Context;
 use crate::outcome::{Fault, is_brief};
@@ -43,6 +44,8 @@ pub(super) async fn send(
     part: &Part,
 ) -> Result<Sent, Fault> {
     pause::check(context, &app.name, Api::Send).await?;
+    // Before the mark as well: a part that is not called must not look as if it may have gone out.
+    let mut permit = away::allow(app)?;
     if !context.store.mark_sending(lease, &part.msgid).await? {
         // The lease is lost, or the part was settled meanwhile, say by a report: the next look at the row tells.
         return Ok(Sent::ReplyOver);
@@ -63,7 +66,9 @@ pub(super) async fn send(
     };
     let mut waits = waits().build();
     loop {
-        let error = match context.wecom.send_msg(&app.name, &message).await {
+        let outcome = context.wecom.send_msg(&app.name, &message).await;
+        away::tell(permit, &outcome);
+        let error = match outcome {
             Ok(_) => {
                 debug!(part.msgid, "sent part {}", part.msgid);
                 return sending.settle(PartOutcome::Sent, "sent", Sent::Next).await;
@@ -78,6 +83,10 @@ pub(super) async fn send(
             Some(wait) if is_brief(&error) => tokio::time::sleep(wait).await,
             _ => return sending.refused(error).await,
         }
+        permit = match app.breaker.allow() {
+            Ok(permit) => permit,
+            Err(_) => return sending.refused(error).await,
+        };
     }
 }
 
@@ -111,7 +120,7 @@ impl Sending<'_> {
         match error.class() {
             ErrorClass::Busy | ErrorClass::Network | ErrorClass::Ambiguous => {
                 self.keep(&error).await?;
-                Err(Fault::of_call(error))
+                Err(away::fault(self.app, error))
             }
             ErrorClass::Rate => {
                 let fault = pause::start(self.context, &self.app.name, Api::Send).await;

@@ -7,6 +7,7 @@ use tracing::{error, info};
 
 use super::now;
 use crate::apps::App;
+use crate::away;
 use crate::calls::call;
 use crate::context::Context;
 use crate::outcome::Fault;
@@ -22,7 +23,7 @@ pub(super) enum MaySend {
 pub(super) async fn check(context: &Context, app: &App, key: &ConversationKey) -> Result<MaySend, Fault> {
     let account = key.account.as_str();
     let customer = key.customer.as_str();
-    let answer = call(context, &app.name, Api::ServiceState, || {
+    let answer = call(context, app, Api::ServiceState, || {
         context.wecom.service_state(&app.name, account, customer)
     })
     .await?;
@@ -36,7 +37,7 @@ pub(super) async fn check(context: &Context, app: &App, key: &ConversationKey) -
             context.store.set_session(key, state, now()).await?;
             Ok(may_send(state))
         }
-        Err(error) => refused(error),
+        Err(error) => refused(app, error),
     }
 }
 
@@ -63,7 +64,7 @@ pub(super) fn may_send(state: SessionState) -> MaySend {
 const GONE: [i64; 4] = [40003, 40096, 95000, 95004];
 
 /// Reading has no effect, so everything else can be tried again for as long as the window is open.
-fn refused(error: ApiError) -> Result<MaySend, Fault> {
+fn refused(app: &App, error: ApiError) -> Result<MaySend, Fault> {
     if error.code().is_some_and(|code| GONE.contains(&code)) {
         error!(
             error = &error as &dyn std::error::Error,
@@ -75,7 +76,7 @@ fn refused(error: ApiError) -> Result<MaySend, Fault> {
         });
     }
     info!("session state not read: {error}");
-    Err(Fault::of_call(error))
+    Err(away::fault(app, error))
 }
 
 fn ours(state: ServiceState) -> Option<SessionState> {

@@ -21,6 +21,8 @@ fn impossible_settings_are_refused_by_name() {
     check("worker.slots.low", "100000", "worker.slots.low");
     check("worker.rate_pause", "0s", "worker.rate_pause");
     check("worker.rate_pause", "2h", "worker.rate_pause");
+    check("worker.breaker_wait", "0s", "worker.breaker_wait");
+    check("worker.breaker_wait", "10m", "worker.breaker_wait");
     check("worker.drain", "soon", "worker.drain");
     check("worker.nothing", "1", "worker.nothing");
     check("apps.default.corp_id", "", "apps.default.corp_id");

@@ -152,3 +152,15 @@ async fn s39_two_workers_on_one_queue_answer_each_message_once() {
     kefu.handled_all(60).await;
     kefu.assert_each_answered_once(60);
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn s38_a_customer_whose_callback_was_lost_is_answered_by_the_slow_poll() {
+    let kefu = Kefu::with(|setup| setup.set("worker.poll_after", "100ms")).await;
+    kefu.writes("wm1", "first #a").await;
+    kefu.handled_all(1).await;
+    kefu.fault("callback", Effect::Drop);
+    kefu.writes("wm1", "second #b").await;
+    kefu.handled_all(2).await;
+    assert_eq!(kefu.replies("wm1"), ["收到 #a", "收到 #b"]);
+    assert_eq!(kefu.report().callbacks_dropped, 1);
+}

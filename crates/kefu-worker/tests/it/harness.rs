@@ -3,6 +3,7 @@
 mod seen;
 
 use std::fmt::Display;
+use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -48,6 +49,8 @@ pub(crate) struct Kefu {
     pub(crate) queue: Queue,
     pub(crate) store: Store,
     settings: Settings,
+    /// Of the worker that was started last.
+    health: Option<SocketAddr>,
     database: PathBuf,
     workers: JoinSet<anyhow::Result<()>>,
     worker_stop: CancellationToken,
@@ -109,6 +112,7 @@ impl Kefu {
             queue,
             store,
             settings,
+            health: None,
             database: folder.path().join("kefu.db"),
             workers: JoinSet::new(),
             worker_stop: stop.child_token(),
@@ -129,6 +133,7 @@ impl Kefu {
 
     pub(crate) fn start_worker(&mut self) {
         let worker = Worker::bind(&self.settings).unwrap();
+        self.health = Some(worker.address().unwrap());
         let run = worker.run(self.queue.clone(), self.worker_stop.clone());
         self.workers.spawn(run);
     }
@@ -261,6 +266,7 @@ fn settings(simulator: &Handle, url: &str, setup: &Setup, folder: &TempDir) -> S
         .with("wecom.api_base", url)
         .with("wecom.timeout", "2s")
         .with("worker.rate_pause", "500ms")
+        .with("worker.breaker_wait", "50ms")
         .with("reply.fallback", FALLBACK)
         .with("conversation.merge_window", "0s");
     if setup.model {

@@ -4,6 +4,7 @@
 #![expect(clippy::unwrap_used, reason = "tests")]
 
 mod bad_settings;
+mod breakers;
 mod crashes;
 mod events;
 mod first_run;

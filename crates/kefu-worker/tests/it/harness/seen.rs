@@ -129,6 +129,23 @@ impl Kefu {
         })
     }
 
+    /// Status and detail of a component of the worker.
+    pub(crate) async fn health(&self, component: &str) -> (String, String) {
+        let tls = kefu_process::tls::client_config_if(false).unwrap();
+        let client = reqwest::Client::builder()
+            .tls_backend_preconfigured(tls)
+            .no_proxy();
+        let client = client.build().unwrap();
+        let url = format!("http://{}/health", self.health.unwrap());
+        let body = client.get(url).send().await.unwrap().bytes().await.unwrap();
+        let health: serde_json::Value = serde_json::from_slice(&body).unwrap();
+        let text = |key| {
+            let text = health["components"][component][key].as_str();
+            text.unwrap_or_default().to_owned()
+        };
+        (text("status"), text("detail"))
+    }
+
     /// Jobs that wait in lanes and retry steps.
     pub(crate) async fn waiting(&self) -> u64 {
         let depths = self.queue.depths().await.unwrap();
