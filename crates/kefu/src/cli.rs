@@ -10,6 +10,7 @@ pub(crate) use replies::{ListRepliesArgs, RepliesCommand, ReplyStatus, ResolveAs
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
+use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
@@ -113,6 +114,9 @@ pub(crate) struct SimulateArgs {
     /// Messages of all customers together; 0: only people in the browser write
     #[arg(long, default_value_t = 200, value_parser = clap::value_parser!(u32).range(0..=100_000))]
     pub(crate) messages: u32,
+    /// Between two bursts of each customer
+    #[arg(long, default_value = "100ms", value_name = "DURATION", value_parser = humantime::parse_duration)]
+    pub(crate) pause: Duration,
     /// End after the script
     #[arg(long)]
     pub(crate) once: bool,

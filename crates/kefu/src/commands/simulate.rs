@@ -44,6 +44,7 @@ pub(super) async fn run(config: Option<&Path>, args: &SimulateArgs) -> anyhow::R
     let script = Script {
         customers: args.customers as usize,
         messages: args.messages as usize,
+        pause: args.pause,
         ..Script::default()
     };
     let (once, json, script_stop) = (args.once, args.json, stop.clone());
