@@ -31,7 +31,7 @@ mod worker;
 
 use anyhow::Context as _;
 use kefu_process::{ExitError, Settings, supervise, tls};
-use kefu_queue::{Queue, QueueSettings, Roles};
+use kefu_queue::{Driver, Queue, QueueSettings, Roles};
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
@@ -48,15 +48,7 @@ pub fn check(settings: &Settings) -> anyhow::Result<()> {
 /// Runs the worker as a process of its own, until `stop`.
 pub async fn run(settings: &Settings, stop: CancellationToken) -> anyhow::Result<()> {
     let worker = Worker::bind(settings)?;
-    let queue_settings: QueueSettings = settings.section("queue")?;
-    let tls = tls::client_config_if(queue_settings.needs_tls())
-        .map_err(|error| ExitError::refused("queue.url", error))?;
-    let (queue, driver) = Queue::open(&queue_settings, Roles::WorkerOnly, Some(tls))
-        .await
-        .map_err(|error| match error.is_refusal() {
-            true => anyhow::Error::new(ExitError::refused_line(&error)),
-            false => anyhow::Error::new(error),
-        })?;
+    let (queue, driver) = open_queue(settings, Roles::WorkerOnly).await?;
 
     // The queue ends after the slots: jobs in flight still settle.
     let queue_stop = CancellationToken::new();
@@ -70,4 +62,17 @@ pub async fn run(settings: &Settings, stop: CancellationToken) -> anyhow::Result
         worker.run(queue, worker_stop).await
     });
     supervise(tasks, stop).await
+}
+
+/// Opens the queue of the settings; a refusal ends the process with its line.
+pub async fn open_queue(settings: &Settings, roles: Roles) -> anyhow::Result<(Queue, Driver)> {
+    let section: QueueSettings = settings.section("queue")?;
+    let tls =
+        tls::client_config_if(section.needs_tls()).map_err(|error| ExitError::refused("queue.url", error))?;
+    Queue::open(&section, roles, Some(tls))
+        .await
+        .map_err(|error| match error.is_refusal() {
+            true => ExitError::refused_line(&error).into(),
+            false => error.into(),
+        })
 }

@@ -15,6 +15,7 @@ use tracing::{error, info, warn};
 
 use crate::context::Context;
 use crate::letter::row_of;
+use crate::outcome::is_away;
 
 const TICK: Duration = Duration::from_secs(1);
 /// Letters in memory at the same time; each is at most 1 MiB.
@@ -42,7 +43,7 @@ pub(crate) async fn run(context: &Context, stop: CancellationToken) -> anyhow::R
             () = stop.cancelled() => return Ok(()),
             outcome = replay_all(context) => match outcome {
                 Ok(()) => (),
-                Err(ReplayError::Store(error)) if error.is_unavailable() => context.gate.close(&error),
+                Err(ReplayError::Store(error)) if is_away(&error) => context.gate.close(&error),
                 Err(error) => warn!(
                     error = &error as &dyn std::error::Error,
                     "dead letters not published again, they are tried again: {error}"

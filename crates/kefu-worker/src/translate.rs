@@ -12,7 +12,7 @@ use secrecy::SecretString;
 use serde_json::value::RawValue;
 
 pub(crate) use words::placeholder;
-use words::{msgtype, text};
+use words::text;
 
 /// How far ahead of our clock a message's time is believed: clocks differ, but not by more.
 const AHEAD_MAX: Duration = Duration::from_secs(3600);
@@ -72,7 +72,7 @@ fn content(message: SyncMessage, welcomes: bool) -> Result<PageContent, String> 
     let customer = customer
         .ok_or("message has no external_userid")?
         .map_err(|error| error.to_string())?;
-    let msgtype = msgtype(&message.body).chars().take(64).collect();
+    let msgtype = message.body.msgtype().chars().take(64).collect();
     let text = text(&message.body);
     Ok(match message.origin {
         Origin::Customer => PageContent::Customer {

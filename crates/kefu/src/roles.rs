@@ -4,9 +4,9 @@ use std::net::SocketAddr;
 
 use anyhow::Context;
 use kefu_ingress::Server;
-use kefu_process::{ExitError, Settings, supervise, tls};
-use kefu_queue::{Driver, Queue, QueueSettings, Roles};
-use kefu_worker::Worker;
+use kefu_process::{Settings, supervise};
+use kefu_queue::{Driver, Queue, Roles};
+use kefu_worker::{Worker, open_queue};
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
@@ -61,17 +61,4 @@ impl BothRoles {
         });
         supervise(tasks, stop).await
     }
-}
-
-/// Opens the queue of the settings; a refusal ends the process with its line.
-pub(crate) async fn open_queue(settings: &Settings, roles: Roles) -> anyhow::Result<(Queue, Driver)> {
-    let section: QueueSettings = settings.section("queue")?;
-    let tls =
-        tls::client_config_if(section.needs_tls()).map_err(|error| ExitError::refused("queue.url", error))?;
-    Queue::open(&section, roles, Some(tls))
-        .await
-        .map_err(|error| match error.is_refusal() {
-            true => ExitError::refused_line(&error).into(),
-            false => error.into(),
-        })
 }

@@ -2,31 +2,6 @@
 
 use kefu_wecom::message::MessageBody;
 
-/// WeCom's name of a message type.
-pub(super) fn msgtype(body: &MessageBody) -> &str {
-    match body {
-        MessageBody::Text(_) => "text",
-        MessageBody::Image(_) => "image",
-        MessageBody::Voice(_) => "voice",
-        MessageBody::Video(_) => "video",
-        MessageBody::File(_) => "file",
-        MessageBody::Location(_) => "location",
-        MessageBody::Link(_) => "link",
-        MessageBody::BusinessCard { .. } => "business_card",
-        MessageBody::Miniprogram(_) => "miniprogram",
-        MessageBody::Menu(_) => "msgmenu",
-        MessageBody::ShopProduct(_) => "channels_shop_product",
-        MessageBody::ShopOrder(_) => "channels_shop_order",
-        MessageBody::Merged { .. } => "merged_msg",
-        MessageBody::Channels { .. } => "channels",
-        MessageBody::Meeting => "meeting",
-        MessageBody::Schedule => "schedule",
-        MessageBody::Note => "note",
-        MessageBody::Event(_) => "event",
-        MessageBody::Unknown { msgtype } => msgtype,
-    }
-}
-
 /// What stands in for a message where only text can be shown.
 pub(crate) fn placeholder(msgtype: &str) -> &'static str {
     match msgtype {
@@ -54,7 +29,7 @@ pub(crate) fn placeholder(msgtype: &str) -> &'static str {
 pub(super) fn text(body: &MessageBody) -> Option<String> {
     let described = |words: &[&str]| {
         let words: Vec<&str> = words.iter().copied().filter(|word| !word.is_empty()).collect();
-        Some(format!("{} {}", placeholder(msgtype(body)), words.join(" "))).filter(|_| !words.is_empty())
+        Some(format!("{} {}", placeholder(body.msgtype()), words.join(" "))).filter(|_| !words.is_empty())
     };
     match body {
         MessageBody::Text(text) => Some(text.content.clone()),

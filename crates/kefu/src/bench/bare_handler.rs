@@ -11,12 +11,12 @@ use kefu_domain::Millis;
 use kefu_process::http::{HttpLimits, bind, serve};
 use kefu_process::{Settings, clock, stop_on_signal, supervise};
 use kefu_queue::{Job, Lane, Queue, Roles};
+use kefu_worker::open_queue;
 use serde_json::Value;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
 use crate::commands::start_telemetry;
-use crate::roles::open_queue;
 
 const CONFIRM_WITHIN: Duration = Duration::from_secs(3);
 

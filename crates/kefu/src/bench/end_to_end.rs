@@ -8,6 +8,7 @@ use anyhow::Context;
 use kefu_process::{Settings, supervise};
 use kefu_simulator::{Handle, Script, Simulator, SimulatorSettings};
 use kefu_store::{DatabaseSettings, Scratch};
+use kefu_worker::open_queue;
 use secrecy::ExposeSecret;
 use serde::Serialize;
 use tokio::task::JoinSet;
@@ -19,7 +20,7 @@ use crate::commands::demo::{app_settings, verdict};
 use crate::commands::start_telemetry;
 use crate::output;
 use crate::progress::Bar;
-use crate::roles::{BothRoles, open_queue};
+use crate::roles::BothRoles;
 
 const FREE_PORT: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 0);
 

@@ -7,6 +7,7 @@ use kefu_process::{Settings, tls};
 use kefu_queue::Roles;
 use kefu_simulator::Credentials;
 use kefu_wecom::CallbackKey;
+use kefu_worker::open_queue;
 use reqwest::Client;
 use secrecy::ExposeSecret;
 use serde::Serialize;
@@ -17,7 +18,6 @@ use super::{median, needs_broker, own_prefix};
 use crate::cli::BenchIngressArgs;
 use crate::commands::start_telemetry;
 use crate::output;
-use crate::roles::open_queue;
 
 #[derive(Serialize)]
 struct Outcome {
