@@ -123,7 +123,8 @@ impl Job {
                 attempt,
             });
         }
-        let job: Job = serde_json::from_value(value).map_err(|error| not_an_envelope(&error))?;
+        let mut job: Job = serde_json::from_value(value).map_err(|error| not_an_envelope(&error))?;
+        job.attempt = job.attempt.max(1);
         for (name, text) in [("id", &job.id), ("kind", &job.kind)] {
             if text.is_empty() || NAME_BYTES_MAX < text.len() {
                 let reason = format!("`{name}` must be 1 to {NAME_BYTES_MAX} bytes, got {}", text.len());
@@ -209,6 +210,15 @@ mod tests {
     fn reads_back_what_it_wrote_and_keeps_unknown_fields() {
         let mut job = job();
         job.extra.insert("tenant".to_owned(), json!({"id": 7}));
+        assert_eq!(Job::decode(&job.encode()), Ok(job));
+    }
+
+    #[test]
+    fn a_number_larger_than_any_counter_reads_back_as_it_was_written() {
+        let body = br#"{"v":1,"id":"a","kind":"k","app":"x","lane":"low","received_at_ms":0,"attempt":0,
+            "payload":184467440473709551615}"#;
+        let job = Job::decode(body).unwrap();
+        assert_eq!(job.attempt, 1);
         assert_eq!(Job::decode(&job.encode()), Ok(job));
     }
 

@@ -30,8 +30,9 @@ use crate::{Job, Lane, PublishError, Queue, QueueError, QueueSettings};
 /// How long the broker may take where there is no spool. WeCom hangs up after 5 s (doc 91116), and calls again.
 const CONFIRM_WITHIN: Duration = Duration::from_secs(3);
 
-/// Longest wait until the spool has synced a job. With `queue.spool_after` before it this must stay below 5 s.
-const WRITE_WITHIN: Duration = Duration::from_secs(1);
+/// Longest wait for the broker, `queue.spool_after`, and until the spool has synced a job then. A late 200 is better
+/// than a 503: a busy disk can take a second or two.
+const KEEP_WITHIN: Duration = Duration::from_secs(4);
 
 /// Where jobs go: to the broker, or to the spool while the broker takes none. Cheap to clone.
 #[derive(Clone, Debug)]
@@ -99,7 +100,7 @@ impl Outlet {
         Ok((Outlet { queue, spool }, driver))
     }
 
-    /// Makes the job durable; takes at most `queue.spool_after` and a second, without a spool three.
+    /// Makes the job durable; takes at most 4 s, without a spool 3 s.
     pub async fn keep(&self, job: &Job, order: Order) -> Result<Kept, NotKept> {
         match &self.spool {
             Some(spool) => spool.keep(job, order).await,
@@ -175,7 +176,9 @@ impl Spool {
         let written = if self.bytes_max < self.stock().bytes + bytes {
             Err(PublishError::Nacked)
         } else {
-            self.own.publish(lane, copy, WRITE_WITHIN).await
+            self.own
+                .publish(lane, copy, KEEP_WITHIN.saturating_sub(self.after))
+                .await
         };
         match written {
             Ok(()) => {

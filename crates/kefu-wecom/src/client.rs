@@ -6,6 +6,8 @@
 
 mod accounts;
 mod customers;
+#[cfg(test)]
+mod damaged;
 mod media;
 mod send;
 mod service_state;

@@ -3,6 +3,8 @@
 //! The order of checks is fixed: signature over the raw `Encrypt` text first, in constant time,
 //! so that nothing behind it can serve as an oracle to somebody without the token.
 
+#[cfg(test)]
+mod damaged;
 mod frame;
 mod keyring;
 mod sealed;

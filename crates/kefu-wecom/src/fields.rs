@@ -11,6 +11,9 @@ use thiserror::Error;
 pub const TEXT_BYTES_MAX: usize = 1024 * 1024;
 /// Deepest nesting; WeCom's own deepest is 6.
 pub const DEPTH_MAX: usize = 32;
+/// Longest name of a field, in bytes; WeCom's own longest is below 40. A JSON array repeats its name for each
+/// element, so that without this limit a body of 64 KiB could grow to hundreds of megabytes.
+pub const NAME_BYTES_MAX: usize = 256;
 /// Most fields in one text.
 pub const FIELDS_MAX: usize = 10_000;
 
@@ -46,6 +49,8 @@ pub enum ParseError {
     TooDeep,
     #[error("there are more than {FIELDS_MAX} fields")]
     TooManyFields,
+    #[error("a field's name is over {NAME_BYTES_MAX} bytes")]
+    NameTooLong,
     #[error("there is something behind the end of the root element")]
     TrailingContent,
 }

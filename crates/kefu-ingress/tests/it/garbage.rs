@@ -19,10 +19,10 @@ const CONNECTIONS: u32 = 16;
 const GROWTH_MAX: u64 = 10 * 1024 * 1024;
 
 #[tokio::test(flavor = "multi_thread")]
-async fn ten_thousand_bodies_that_do_not_open_are_4xx_and_leave_nothing_behind() {
+async fn s44_ten_thousand_bodies_that_do_not_open_are_4xx_and_leave_nothing_behind() {
     if !is_alone() {
         let stderr =
-            run_alone("garbage::ten_thousand_bodies_that_do_not_open_are_4xx_and_leave_nothing_behind").await;
+            run_alone("garbage::s44_ten_thousand_bodies_that_do_not_open_are_4xx_and_leave_nothing_behind").await;
         assert!(!stderr.contains("panicked"), "{stderr}");
         return;
     }

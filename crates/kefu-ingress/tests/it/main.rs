@@ -2,7 +2,6 @@
 
 mod alone;
 mod client;
-mod forwarder;
 mod running;
 
 mod apps;

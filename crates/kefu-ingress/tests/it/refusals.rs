@@ -27,7 +27,7 @@ fn check(answer: &Answer, status: u16) {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_does_not_open_is_403_without_a_word() {
+async fn s46_what_does_not_open_is_403_without_a_word() {
     let running = Running::start().await;
     let good = seal(text_message("hello"));
     let other_key = key_of(
@@ -135,7 +135,7 @@ async fn other_methods_are_405_and_say_what_is_allowed() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_body_over_the_limit_is_413_at_once_however_it_comes() {
+async fn s45_a_body_over_the_limit_is_413_at_once_however_it_comes() {
     let running = Running::start().await;
     let sealed = seal(text_message("hello"));
     let target = target(&sealed);
@@ -166,7 +166,7 @@ async fn a_body_over_the_limit_is_413_at_once_however_it_comes() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn an_encoded_body_is_415() {
+async fn s45_an_encoded_body_is_415() {
     let running = Running::start().await;
     let sealed = seal(text_message("hello"));
     let body = sealed.request_xml(CORP_ID, None);

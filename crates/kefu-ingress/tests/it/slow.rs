@@ -19,7 +19,7 @@ const OTHERS: usize = 4;
 const P99_MAX: Duration = Duration::from_millis(500);
 
 #[tokio::test(flavor = "multi_thread")]
-async fn slow_clients_are_cut_off_and_delay_nobody() {
+async fn s42_s43_slow_clients_are_cut_off_and_delay_nobody() {
     let running = Running::start().await;
     let query = seal("x").query();
     let head = format!("POST /callback?{query} HTTP/1.1\r\nhost: t\r\n");
@@ -95,7 +95,7 @@ async fn callbacks(address: SocketAddr) -> Vec<Duration> {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_slow_body_is_408_and_so_are_slow_headers() {
+async fn s42_s43_a_slow_body_is_408_and_so_are_slow_headers() {
     let settings = crate::running::settings()
         .with("ingress.body_timeout", "200ms")
         .with("ingress.header_timeout", "200ms");

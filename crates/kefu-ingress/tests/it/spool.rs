@@ -2,6 +2,7 @@
 
 use std::time::{Duration, Instant};
 
+use kefu_faults::{FaultProxy, free_port};
 use kefu_process::Settings;
 use kefu_queue::{Lane, Queue, QueueSettings, Roles};
 use serde_json::Value;
@@ -11,7 +12,6 @@ use tokio::time::{interval, timeout};
 use tokio_util::sync::CancellationToken;
 
 use crate::client::{Client, DEADLINE, get, post};
-use crate::forwarder::{Forwarder, free_port};
 use crate::running::{CORP_ID, Running, seal, settings, text_message};
 
 const WAKE_UP: &str =
@@ -31,7 +31,7 @@ impl Stage {
             std::env::var("AMQP_URL").expect(r#"AMQP_URL is not set; run: eval "$(scripts/services start)""#);
         let (user, place) = url.rsplit_once('@').unwrap();
         let (upstream, vhost) = place.split_once('/').unwrap_or((place, ""));
-        let port = free_port().await;
+        let port = free_port().unwrap();
         let folder = TempDir::new().unwrap();
         let settings = settings()
             .with("queue.url", format!("{user}@127.0.0.1:{port}/{vhost}"))
@@ -45,8 +45,8 @@ impl Stage {
         }
     }
 
-    async fn open(&self) -> Forwarder {
-        Forwarder::start(self.port, &self.upstream).await
+    fn open(&self) -> FaultProxy {
+        FaultProxy::start_at(self.port, &self.upstream).unwrap()
     }
 
     async fn start(&self) -> Running {
@@ -121,12 +121,12 @@ async fn take_different(running: &Running, lane: Lane, count: usize) {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_frozen_broker_is_not_noticed_by_wecom() {
     let stage = Stage::new().await;
-    let forwarder = stage.open().await;
+    let proxy = stage.open();
     let running = stage.start().await;
     until(&running, "queue", "healthy").await;
     let every = Duration::from_millis(10);
     callbacks(&running, 50, every).await;
-    forwarder.freeze();
+    proxy.freeze();
     let times = callbacks(&running, 400, every).await;
     let p99 = times[times.len() * 99 / 100];
     assert!(p99 < Duration::from_millis(500), "{p99:?}");
@@ -135,7 +135,7 @@ async fn a_frozen_broker_is_not_noticed_by_wecom() {
         (status, &health["components"]["queue"]["status"]),
         (200, &Value::from("degraded"))
     );
-    forwarder.thaw();
+    proxy.thaw();
     take_different(&running, Lane::High, 450).await;
     until(&running, "spool", "healthy").await;
     stage.remove(running).await;
@@ -181,7 +181,7 @@ async fn without_a_broker_it_is_ready_until_the_spool_is_full() {
         assert!(metrics.text().contains(&format!("\n{name} ")), "{name}");
     }
 
-    let _forwarder = stage.open().await;
+    let _proxy = stage.open();
     take_different(&running, Lane::Medium, taken).await;
     until(&running, "spool", "healthy").await;
     assert_eq!(running.post(&seal(text_message(&long))).await.status, 200);

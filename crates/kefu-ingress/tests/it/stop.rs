@@ -51,7 +51,7 @@ async fn a_callback_in_flight_is_still_queued_and_answered() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn half_a_body_does_not_hold_up_the_stop() {
+async fn s49_half_a_body_does_not_hold_up_the_stop() {
     let mut running = Running::start().await;
     let query = seal("x").query();
     let mut clients = Vec::new();

@@ -76,6 +76,11 @@ pub(super) fn is_missing(error: &lapin::Error) -> bool {
     *error.kind() == AMQPErrorKind::Soft(AMQPSoftError::NOTFOUND)
 }
 
+/// Whether the broker ended a channel with it, and not the connection.
+pub(super) fn is_of_a_channel(error: &lapin::Error) -> bool {
+    matches!(error.kind(), ErrorKind::ProtocolError(error) if matches!(error.kind(), AMQPErrorKind::Soft(_)))
+}
+
 impl From<lapin::Error> for ConnectError {
     fn from(error: lapin::Error) -> ConnectError {
         let refused = match error.kind() {

@@ -14,6 +14,9 @@ const LANE: &str = "x-kefu-lane";
 const DEAD_AT_MS: &str = "x-kefu-dead-at-ms";
 const TRACEPARENT: &str = "traceparent";
 
+/// Longest trace that is repeated in a header: the broker cuts the connection over headers larger than a frame.
+const TRACE_BYTES_MAX: usize = 128;
+
 /// Survives a restart of the broker.
 const PERSISTENT: u8 = 2;
 
@@ -32,7 +35,11 @@ pub(super) fn write(copy: &Copy, burial: Option<Burial<'_>>) -> BasicProperties 
     let mut put = |name: &str, text: &str| {
         headers.insert(name.into(), AMQPValue::LongString(text.into()));
     };
-    if let Some(trace) = &copy.trace {
+    let trace = copy
+        .trace
+        .as_deref()
+        .filter(|trace| trace.len() <= TRACE_BYTES_MAX);
+    if let Some(trace) = trace {
         put(TRACEPARENT, trace);
     }
     if let Some(note) = &copy.note {

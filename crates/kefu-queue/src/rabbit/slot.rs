@@ -93,6 +93,8 @@ impl Slot {
                 }
                 Ok(Err(error)) => {
                     debug!(queue = self.queue(), error = %error, "cannot consume; trying again");
+                    // The supervisor finds out whether it can be mended.
+                    link.repair.notify_one();
                     self.failed = Some(Failed::now(link.generation));
                 }
                 Err(_) => {

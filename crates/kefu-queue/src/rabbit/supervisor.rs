@@ -5,14 +5,17 @@ use futures::StreamExt;
 use lapin::Event;
 use tokio::time::{Instant, MissedTickBehavior, interval_at, sleep, timeout};
 use tokio_util::sync::CancellationToken;
-use tracing::{error, info, warn};
+use tracing::{debug, error, info, warn};
 
 use super::Shared;
-use super::connection::ConnectError;
+use super::connection::{ConnectError, is_of_a_channel};
 use super::link::{Link, Side, State};
 use super::topology::MISSING_PAUSE;
 use crate::QueueError;
 use crate::backoff::backoff;
+
+/// Longest wait between two attempts to connect: a broker that is back is used again within 5 s.
+const RECONNECT_MAX: Duration = Duration::from_secs(3);
 
 /// How often the broker is asked for a sign of life, by declaring the queues again …
 const WATCHDOG_EVERY: Duration = Duration::from_secs(15);
@@ -75,26 +78,25 @@ impl Supervisor {
     async fn connect(&self, generation: u64) -> Arc<Link> {
         let shared = &self.shared;
         let mut failures = 0;
+        let mut said = String::new();
         loop {
-            sleep(backoff(failures)).await;
-            let reason = match Link::connect(&shared.address, &shared.names, generation).await {
+            sleep(backoff(failures).min(RECONNECT_MAX)).await;
+            let (text, reason) = match Link::connect(&shared.address, &shared.names, generation).await {
                 Ok(link) => {
                     info!(url = shared.address.shown, "connected to the broker");
                     return link;
                 }
-                Err(ConnectError::Refused(reason)) => {
-                    error!(url = shared.address.shown, reason, "broker refuses; trying on");
-                    format!("broker refuses: {reason}")
-                }
-                Err(ConnectError::Unavailable(reason)) => {
-                    warn!(
-                        url = shared.address.shown,
-                        reason, "broker does not answer; trying on"
-                    );
-                    format!("broker does not answer: {reason}")
-                }
+                Err(ConnectError::Refused(reason)) => ("broker refuses", reason),
+                Err(ConnectError::Unavailable(reason)) => ("broker does not answer", reason),
             };
-            shared.state.send_replace(State::down(reason));
+            // Said once for each reason, not at each of the many attempts.
+            if reason != said {
+                warn!(url = shared.address.shown, reason, "{text}; trying on");
+            }
+            shared
+                .state
+                .send_replace(State::down(format!("{text}: {reason}")));
+            said = reason;
             failures += 1;
         }
     }
@@ -144,6 +146,10 @@ impl Supervisor {
                     self.describe("connected");
                 }
             }
+            // The end of a channel concerns its user alone, who opens another one.
+            Event::Error(error) if is_of_a_channel(&error) => {
+                debug!(?side, error = %error, "channel ended by the broker");
+            }
             Event::Error(error) => return Err(error.to_string()),
             _ => (),
         }
@@ -157,14 +163,18 @@ impl Supervisor {
     }
 
     /// A sign of life that also brings back what somebody deleted.
+    ///
+    /// A queue that somebody has replaced, or a permission that was taken away, is met here as it is by a process
+    /// that starts: nothing is taken until it is mended, and the reason is shown.
     async fn check(&self, link: &Link) -> Result<(), String> {
-        match timeout(WATCHDOG_TIMEOUT, self.shared.names.declare(&link.consume)).await {
+        let declared = timeout(WATCHDOG_TIMEOUT, self.shared.names.declare(&link.consume)).await;
+        match declared.map(|declared| declared.map_err(ConnectError::from)) {
             Ok(Ok(())) => Ok(()),
-            Ok(Err(failed)) if link.is_connected() => {
-                error!(name = failed.name, error = %failed.error, "queue cannot be declared");
+            Ok(Err(ConnectError::Unavailable(reason))) if link.is_connected() => {
+                error!(reason, "queue cannot be declared");
                 Ok(())
             }
-            Ok(Err(failed)) => Err(failed.error.to_string()),
+            Ok(Err(ConnectError::Refused(reason) | ConnectError::Unavailable(reason))) => Err(reason),
             Err(_) => Err(format!("no sign of life within {WATCHDOG_TIMEOUT:?}")),
         }
     }

@@ -1,6 +1,8 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use futures::FutureExt;
+use futures::future::join_all;
 use lapin::options::{
     ExchangeDeclareOptions, ExchangeDeleteOptions, QueueBindOptions, QueueDeclareOptions, QueueDeleteOptions,
 };
@@ -96,40 +98,58 @@ impl Names {
     }
 
     /// Declares everything; what already exists alike stays as it is.
+    ///
+    /// All requests go out at once, and the broker takes them in their order: one round trip, not forty, which on a
+    /// slow line are longer than any time limit here.
     pub(super) async fn declare(&self, connection: &Connection) -> Result<(), DeclareError> {
         let channel = channel(connection).await?;
+        let queues = self.queues();
+        let mut requests = Vec::new();
         for (name, kind) in [
             (self.work(), ExchangeKind::Direct),
             (self.retry(), ExchangeKind::Direct),
             (self.dead(), ExchangeKind::Fanout),
         ] {
-            let options = ExchangeDeclareOptions {
-                durable: true,
-                ..ExchangeDeclareOptions::default()
-            };
-            let declared = channel
-                .exchange_declare(name.as_str().into(), kind, options, FieldTable::default())
-                .await;
-            declared.map_err(|error| DeclareError { name, error })?;
+            requests.push(declare_exchange(&channel, name, kind).boxed());
         }
-        let (name, arguments) = (self.dead(), dead_arguments());
-        self.declare_queue(&channel, name, &self.dead(), "", arguments)
-            .await?;
-        for lane in Lane::ALL {
-            let arguments = lane_arguments(&self.dead());
-            let (name, key) = (self.lane(lane), lane.as_str());
-            self.declare_queue(&channel, name, &self.work(), key, arguments)
-                .await?;
-            for step in self.ladder.steps() {
-                let arguments = retry_arguments(&self.work(), lane, step);
-                let (name, key) = (self.retry_queue(lane, step), Names::retry_key(lane, step));
-                self.declare_queue(&channel, name, &self.retry(), &key, arguments)
-                    .await?;
-            }
+        for queue in &queues {
+            requests.push(declare_queue(&channel, queue).boxed());
+        }
+        for queue in &queues {
+            requests.push(bind(&channel, queue).boxed());
+        }
+        // One that is refused ends the channel, and with it all that come later: the first error is the true one.
+        for declared in join_all(requests).await {
+            declared?;
         }
         // Only the channel's number is given back; a failure to do so shows at the next use.
         let _ = channel.close(200, "declared".into()).await;
         Ok(())
+    }
+
+    /// All queues, in the order in which they are declared.
+    fn queues(&self) -> Vec<QueueToDeclare> {
+        let mut queues = vec![QueueToDeclare {
+            name: self.dead(),
+            exchange: self.dead(),
+            key: String::new(),
+            arguments: dead_arguments(),
+        }];
+        for lane in Lane::ALL {
+            queues.push(QueueToDeclare {
+                name: self.lane(lane),
+                exchange: self.work(),
+                key: lane.as_str().to_owned(),
+                arguments: lane_arguments(&self.dead()),
+            });
+            queues.extend(self.ladder.steps().iter().map(|step| QueueToDeclare {
+                name: self.retry_queue(lane, step),
+                exchange: self.retry(),
+                key: Names::retry_key(lane, step),
+                arguments: retry_arguments(&self.work(), lane, step),
+            }));
+        }
+        queues
     }
 
     /// Deletes everything, with what waits in it.
@@ -154,29 +174,50 @@ impl Names {
         }
         Ok(())
     }
+}
 
-    async fn declare_queue(
-        &self,
-        channel: &Channel,
-        name: String,
-        exchange: &str,
-        key: &str,
-        arguments: FieldTable,
-    ) -> Result<(), DeclareError> {
-        let queue = name.as_str();
-        let declared = async {
-            let options = QueueDeclareOptions::durable();
-            channel.queue_declare(queue.into(), options, arguments).await?;
-            let options = QueueBindOptions::default();
-            let (queue, exchange, key) = (queue.into(), exchange.into(), key.into());
-            channel
-                .queue_bind(queue, exchange, key, options, FieldTable::default())
-                .await
-        };
-        declared.await.map_err(|error| DeclareError {
-            name: name.clone(),
+/// A queue with what fills it.
+struct QueueToDeclare {
+    name: String,
+    exchange: String,
+    key: String,
+    arguments: FieldTable,
+}
+
+async fn declare_exchange(channel: &Channel, name: String, kind: ExchangeKind) -> Result<(), DeclareError> {
+    let options = ExchangeDeclareOptions {
+        durable: true,
+        ..ExchangeDeclareOptions::default()
+    };
+    let declared = channel
+        .exchange_declare(name.as_str().into(), kind, options, FieldTable::default())
+        .await;
+    declared.map_err(|error| DeclareError { name, error })
+}
+
+async fn declare_queue(channel: &Channel, queue: &QueueToDeclare) -> Result<(), DeclareError> {
+    let (name, arguments) = (queue.name.as_str().into(), queue.arguments.clone());
+    let declared = channel
+        .queue_declare(name, QueueDeclareOptions::durable(), arguments)
+        .await;
+    declared.map(drop).map_err(|error| queue.failed(error))
+}
+
+async fn bind(channel: &Channel, queue: &QueueToDeclare) -> Result<(), DeclareError> {
+    let (name, exchange) = (queue.name.as_str().into(), queue.exchange.as_str().into());
+    let (key, options) = (queue.key.as_str().into(), QueueBindOptions::default());
+    let bound = channel
+        .queue_bind(name, exchange, key, options, FieldTable::default())
+        .await;
+    bound.map_err(|error| queue.failed(error))
+}
+
+impl QueueToDeclare {
+    fn failed(&self, error: lapin::Error) -> DeclareError {
+        DeclareError {
+            name: self.name.clone(),
             error,
-        })
+        }
     }
 }
 

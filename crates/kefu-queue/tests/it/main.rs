@@ -2,8 +2,8 @@
 
 mod bench;
 mod conformance;
+mod damaged;
 mod embedded;
-mod forwarder;
 mod outlet;
 mod rabbit;
 mod settings;

@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 use std::path::Path;
 
+use kefu_faults::{FaultProxy, free_port};
 use kefu_queue::{Job, Kept, Lane, NotKept, Order, Outlet, QueueSettings, SpoolState};
 use lapin::uri::AMQPUri;
 use serde_json::json;
@@ -10,7 +11,6 @@ use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
 use crate::bench::{Bench, amqp_url, done, eventually, settings, soon};
-use crate::forwarder::{Forwarder, free_port};
 
 /// Where the broker can be reached, and where it cannot before [`Way::open`].
 pub(crate) struct Way {
@@ -31,7 +31,7 @@ impl Way {
     pub(crate) async fn new(spool: &Path) -> Way {
         let mut uri: AMQPUri = amqp_url().parse().unwrap();
         let upstream = format!("{}:{}", uri.authority.host, uri.authority.port);
-        let port = free_port().await;
+        let port = free_port().unwrap();
         uri.authority.host = "127.0.0.1".to_owned();
         uri.authority.port = port;
         let settings = QueueSettings {
@@ -45,8 +45,8 @@ impl Way {
         }
     }
 
-    pub(crate) async fn open(&self) -> Forwarder {
-        Forwarder::start(self.port, &self.upstream).await
+    pub(crate) fn open(&self) -> FaultProxy {
+        FaultProxy::start_at(self.port, &self.upstream).unwrap()
     }
 
     pub(crate) async fn start(&self) -> Running {

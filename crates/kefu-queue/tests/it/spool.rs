@@ -27,7 +27,7 @@ async fn what_comes_while_the_broker_is_gone_reaches_it_afterwards() {
     assert!(health.detail.starts_with("holds 140 jobs of ") && 10_000 < health.bytes);
     assert!(running.outlet.broker_trouble().is_some());
 
-    let _forwarder = way.open().await;
+    let _proxy = way.open();
     let (mut came, repeats) = running.take_all(Lane::High, wake_ups.len()).await;
     came.sort_unstable();
     let mut expected = wake_ups;
@@ -45,11 +45,11 @@ async fn what_comes_while_the_broker_is_gone_reaches_it_afterwards() {
 async fn a_frozen_broker_holds_up_nobody_and_a_job_that_arrives_twice_has_one_id() {
     let folder = TempDir::new().unwrap();
     let way = Way::new(folder.path()).await;
-    let forwarder = way.open().await;
+    let proxy = way.open();
     let running = way.start_connected().await;
     running.keep_all(Lane::High, Order::Any, 10, Kept::Broker).await;
     running.take_all(Lane::High, 10).await;
-    forwarder.freeze();
+    proxy.freeze();
     let started = Instant::now();
     let mut ids = running.keep_all(Lane::High, Order::Any, 1, Kept::Spool).await;
     assert!(way.settings.spool_after <= started.elapsed());
@@ -63,7 +63,7 @@ async fn a_frozen_broker_holds_up_nobody_and_a_job_that_arrives_twice_has_one_id
     );
     let trouble = running.outlet.broker_trouble().unwrap();
     assert!(trouble.contains("confirm"), "{trouble}");
-    forwarder.thaw();
+    proxy.thaw();
     let (came, _) = running.take_all(Lane::High, ids.len()).await;
     assert_eq!(BTreeSet::from_iter(came), BTreeSet::from_iter(ids.clone()));
     running.is_drained().await;
@@ -86,14 +86,14 @@ async fn events_that_come_while_the_spool_is_drained_stay_behind_it() {
     let mut ids = running
         .keep_all(Lane::Medium, Order::Fifo, 150, Kept::Spool)
         .await;
-    let forwarder = way.open().await;
+    let proxy = way.open();
     for number in 150..400 {
         let job = numbered(Lane::Medium, number);
         running.keep(&job, Order::Fifo).await.unwrap();
         ids.push(job.id);
         match number {
-            300 => forwarder.freeze(),
-            330 => forwarder.thaw(),
+            300 => proxy.freeze(),
+            330 => proxy.thaw(),
             _ => (),
         }
     }
@@ -124,7 +124,7 @@ async fn a_full_spool_refuses_until_the_broker_has_taken_some() {
     );
     let too_large = running.keep(&large(2_000_000), Order::Any).await.unwrap_err();
     assert!(matches!(too_large, NotKept::Queue(PublishError::TooLarge { .. })));
-    let _forwarder = way.open().await;
+    let _proxy = way.open();
     eventually(async || running.keep(&large(300_000), Order::Any).await.is_ok()).await;
     running.is_drained().await;
     running.end().await;
@@ -144,7 +144,7 @@ async fn a_file_in_use_is_left_alone_and_taken_over_when_its_process_is_gone() {
     // Its own stay behind those it has taken over.
     assert_eq!(third.outlet.spool_health().unwrap().jobs, 20);
     ids.extend(third.keep_all(Lane::Low, Order::Fifo, 5, Kept::Spool).await);
-    let _forwarder = way.open().await;
+    let _proxy = way.open();
     third.is_drained().await;
     second.is_drained().await;
     let (came, repeats) = third.take_all(Lane::Low, 30).await;
@@ -164,7 +164,7 @@ async fn what_a_clean_stop_left_is_taken_over_by_the_next_start() {
     let ids = running.keep_all(Lane::Low, Order::Fifo, 3, Kept::Spool).await;
     running.stop().await;
     assert_eq!(files(folder.path()).len(), 2, "{:?}", files(folder.path()));
-    let _forwarder = way.open().await;
+    let _proxy = way.open();
     let running = way.start_connected().await;
     assert_eq!(running.take_all(Lane::Low, 3).await, (ids, 0));
     running.end().await;
@@ -204,7 +204,7 @@ async fn kill_9_loses_nothing_that_was_kept() {
     child.kill().await.unwrap();
     soon(child.wait()).await.unwrap();
     let ids = ids();
-    let _forwarder = way.open().await;
+    let _proxy = way.open();
     let running = way.start_connected().await;
     let (came, _) = running.take_all(Lane::Low, ids.len()).await;
     assert_eq!(came, ids);
@@ -236,7 +236,7 @@ async fn a_file_that_cannot_be_read_stays_and_holds_up_nothing() {
     fs::write(folder.path().join(&name), "no database".repeat(1000)).unwrap();
     let foreign = format!("other.{:032x}.spool.db", 7);
     fs::write(folder.path().join(&foreign), "of another prefix").unwrap();
-    let _forwarder = way.open().await;
+    let _proxy = way.open();
     let running = way.start_connected().await;
     running.keep_all(Lane::Low, Order::Fifo, 1, Kept::Broker).await;
     running.end().await;

@@ -3,13 +3,14 @@
 use std::time::Duration;
 
 use kefu_domain::Millis;
+use kefu_faults::{FaultProxy, Faults};
 use kefu_state::{Claim, State};
 use metrics_exporter_prometheus::PrometheusBuilder;
+use redis::ConnectionAddr;
 use secrecy::ExposeSecret;
 use tokio::time::Instant;
 
-use crate::forwarder::{Forwarder, Line};
-use crate::support::{Log, eventually, prefix, settings};
+use crate::support::{Log, eventually, prefix, redis_info, settings};
 
 const MINUTE: Duration = Duration::from_secs(60);
 const NOW: Millis = Millis(1_800_000_000_000);
@@ -17,10 +18,40 @@ const NOW: Millis = Millis(1_800_000_000_000);
 const FIRST_MAX: Duration = Duration::from_millis(1600);
 const LATER_MAX: Duration = Duration::from_millis(50);
 
-async fn open(forwarder: &Forwarder) -> State {
-    State::open_with_prefix(&settings(&forwarder.url()), &prefix().await)
+/// A stretch of wire to the real Redis.
+fn proxy() -> FaultProxy {
+    let info = redis_info();
+    let ConnectionAddr::Tcp(host, port) = info.addr() else {
+        panic!("REDIS_URL is not plain TCP")
+    };
+    FaultProxy::start(&format!("{host}:{port}")).unwrap()
+}
+
+/// Connections end, new ones end at once.
+fn cut(proxy: &FaultProxy) {
+    proxy.set(Faults {
+        refuse: true,
+        ..Faults::default()
+    });
+    proxy.cut();
+}
+
+async fn open(proxy: &FaultProxy) -> State {
+    State::open_with_prefix(&settings(&url(proxy)), &prefix().await)
         .await
         .unwrap()
+}
+
+/// The URL of the real Redis, by way of the proxy.
+fn url(proxy: &FaultProxy) -> String {
+    let info = redis_info();
+    let settings = info.redis_settings();
+    let user = settings.username().unwrap_or_default();
+    let password = settings
+        .password()
+        .map(|password| format!("{user}:{password}@"))
+        .unwrap_or_default();
+    format!("redis://{password}{}/{}", proxy.address(), settings.db())
 }
 
 /// Every operation once, as one that must not fail.
@@ -43,14 +74,14 @@ async fn back(state: &State) {
     assert!(!state.health().degraded);
 }
 
-async fn goes_on_and_returns(line: Line) {
-    let forwarder = Forwarder::start(Line::Open).await;
-    let state = open(&forwarder).await;
+async fn goes_on_and_returns(fault: fn(&FaultProxy)) {
+    let proxy = proxy();
+    let state = open(&proxy).await;
     let (log, _guard) = Log::capture();
     work(&state, "before").await;
     assert!(!state.health().degraded);
 
-    forwarder.set(line);
+    fault(&proxy);
     let started = Instant::now();
     assert_eq!(
         state.claim("default", "first", "job-a:1", MINUTE).await,
@@ -67,7 +98,7 @@ async fn goes_on_and_returns(line: Line) {
     );
     assert_eq!((log.count("WARN"), log.count("INFO")), (1, 0), "{}", log.text());
 
-    forwarder.set(Line::Open);
+    proxy.clear();
     back(&state).await;
     assert_eq!((log.count("WARN"), log.count("INFO")), (1, 1), "{}", log.text());
     // What was learnt meanwhile is still known.
@@ -92,31 +123,32 @@ async fn goes_on_and_returns(line: Line) {
 
 #[tokio::test]
 async fn a_cut_redis_is_survived_and_it_returns_by_itself() {
-    goes_on_and_returns(Line::Cut).await;
+    goes_on_and_returns(cut).await;
 }
 
 #[tokio::test]
 async fn a_frozen_redis_is_survived_and_it_returns_by_itself() {
-    goes_on_and_returns(Line::Frozen).await;
+    goes_on_and_returns(FaultProxy::freeze).await;
 }
 
 #[tokio::test]
 async fn a_redis_that_is_silent_at_the_start_joins_later() {
-    let forwarder = Forwarder::start(Line::Frozen).await;
+    let proxy = proxy();
+    proxy.freeze();
     let started = Instant::now();
-    let state = open(&forwarder).await;
+    let state = open(&proxy).await;
     assert!(started.elapsed() < 2 * FIRST_MAX, "{:?}", started.elapsed());
     assert!(state.health().degraded);
     work(&state, "away").await;
-    forwarder.set(Line::Open);
+    proxy.clear();
     back(&state).await;
     work(&state, "after").await;
 }
 
 #[tokio::test]
 async fn many_operations_meet_a_frozen_redis_and_none_waits_long() {
-    let forwarder = Forwarder::start(Line::Open).await;
-    let state = open(&forwarder).await;
+    let proxy = proxy();
+    let state = open(&proxy).await;
     let claims = |state: &State, round: &'static str| {
         let mut set = tokio::task::JoinSet::new();
         for index in 0..200 {
@@ -134,12 +166,12 @@ async fn many_operations_meet_a_frozen_redis_and_none_waits_long() {
         assert_eq!(claim, Claim::Won);
     }
     assert!(!state.health().degraded);
-    forwarder.set(Line::Frozen);
+    proxy.freeze();
     for (claim, took) in claims(&state, "away").join_all().await {
         assert_eq!(claim, Claim::Won);
         assert!(took < FIRST_MAX, "{took:?}");
     }
-    forwarder.set(Line::Open);
+    proxy.clear();
     back(&state).await;
 }
 
@@ -148,10 +180,10 @@ async fn operations_are_counted_by_engine_and_outcome() {
     let recorder = PrometheusBuilder::new().build_recorder();
     let handle = recorder.handle();
     let _guard = metrics::set_default_local_recorder(&recorder);
-    let forwarder = Forwarder::start(Line::Open).await;
-    let state = open(&forwarder).await;
+    let proxy = proxy();
+    let state = open(&proxy).await;
     state.release("default", "hash", "job-a:1").await;
-    forwarder.set(Line::Cut);
+    cut(&proxy);
     state.release("default", "hash", "job-a:1").await;
     state.release("default", "hash", "job-a:1").await;
     let text = handle.render();

@@ -2,7 +2,6 @@
 
 mod away;
 mod conformance;
-mod forwarder;
 mod keys;
 mod refusals;
 mod support;

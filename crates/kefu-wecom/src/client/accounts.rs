@@ -23,14 +23,15 @@ pub struct Account {
     pub manage_privilege: Option<bool>,
 }
 
+#[derive(Deserialize)]
+pub(super) struct Page {
+    #[serde(default)]
+    account_list: Vec<Account>,
+}
+
 impl Client {
     /// `kf/account/list`, all pages: every account the app may see, at most 5000.
     pub async fn accounts(&self, app: &str) -> Result<Vec<Account>, ApiError> {
-        #[derive(Deserialize)]
-        struct Page {
-            #[serde(default)]
-            account_list: Vec<Account>,
-        }
         let mut accounts: Vec<Account> = Vec::new();
         while accounts.len() < ACCOUNTS_MAX {
             let range = json!({ "offset": accounts.len(), "limit": PAGE });

@@ -43,16 +43,17 @@ pub struct Customers {
     pub invalid: Vec<String>,
 }
 
+#[derive(Deserialize)]
+pub(super) struct Batch {
+    #[serde(default)]
+    customer_list: Vec<Customer>,
+    #[serde(default)]
+    invalid_external_userid: Vec<String>,
+}
+
 impl Client {
     /// `kf/customer/batchget` for 1 to 100 customers, with how they entered.
     pub async fn customers(&self, app: &str, external_userids: &[String]) -> Result<Customers, ApiError> {
-        #[derive(Deserialize)]
-        struct Answer {
-            #[serde(default)]
-            customer_list: Vec<Customer>,
-            #[serde(default)]
-            invalid_external_userid: Vec<String>,
-        }
         if external_userids.is_empty() || external_userids.len() > BATCH_MAX {
             let count = external_userids.len();
             let reason = format!("1 to {BATCH_MAX} customers are asked for at once, not {count}");
@@ -62,10 +63,10 @@ impl Client {
             });
         }
         let asked = json!({ "external_userid_list": external_userids, "need_enter_session_context": 1 });
-        let answer: Answer = self.post(app, API, &asked).await?;
+        let batch: Batch = self.post(app, API, &asked).await?;
         Ok(Customers {
-            found: answer.customer_list,
-            invalid: answer.invalid_external_userid,
+            found: batch.customer_list,
+            invalid: batch.invalid_external_userid,
         })
     }
 }

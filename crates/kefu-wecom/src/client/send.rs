@@ -34,7 +34,7 @@ struct Outgoing<'a> {
 }
 
 #[derive(Deserialize)]
-struct Accepted {
+pub(super) struct Accepted {
     #[serde(default)]
     msgid: Option<String>,
 }

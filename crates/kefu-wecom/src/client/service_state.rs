@@ -62,21 +62,12 @@ impl Client {
         open_kfid: &str,
         customer: &str,
     ) -> Result<StateNow, ApiError> {
-        #[derive(Deserialize)]
-        struct Answer {
-            service_state: i64,
-            #[serde(default)]
-            servicer_userid: Option<String>,
-        }
         let session = Session {
             open_kfid,
             external_userid: customer,
         };
-        let answer: Answer = self.post(app, "kf/service_state/get", &session).await?;
-        Ok(StateNow {
-            state: ServiceState::from(answer.service_state),
-            servicer_userid: answer.servicer_userid.filter(|userid| !userid.is_empty()),
-        })
+        let answer: StateAnswer = self.post(app, "kf/service_state/get", &session).await?;
+        Ok(answer.into())
     }
 
     /// `kf/service_state/trans`. Returns the code for one message about the change, if WeCom gives one.
@@ -109,6 +100,23 @@ impl Client {
         };
         let answer: Answer = self.post(app, "kf/service_state/trans", &moved).await?;
         Ok(answer.msg_code.filter(|code| !code.is_empty()))
+    }
+}
+
+/// The answer as it stands on the wire.
+#[derive(Deserialize)]
+pub(super) struct StateAnswer {
+    service_state: i64,
+    #[serde(default)]
+    servicer_userid: Option<String>,
+}
+
+impl From<StateAnswer> for StateNow {
+    fn from(answer: StateAnswer) -> StateNow {
+        StateNow {
+            state: ServiceState::from(answer.service_state),
+            servicer_userid: answer.servicer_userid.filter(|userid| !userid.is_empty()),
+        }
     }
 }
 

@@ -51,27 +51,31 @@ impl Client {
     /// `kf/sync_msg`: the next page of messages and events.
     pub async fn sync_msg(&self, app: &str, request: &SyncRequest) -> Result<SyncPage, ApiError> {
         let bytes = self.post_bytes(app, API, request, PAGE_BYTES_MAX).await?;
-        read_page(&bytes)
+        SyncPage::parse(&bytes)
     }
 }
 
-fn read_page(bytes: &[u8]) -> Result<SyncPage, ApiError> {
-    #[derive(Deserialize)]
-    struct Page {
-        #[serde(default)]
-        next_cursor: Option<String>,
-        #[serde(default)]
-        has_more: Box<RawValue>,
-        #[serde(default)]
-        msg_list: Option<Vec<Box<RawValue>>>,
+impl SyncPage {
+    /// Reads an answer that is no refusal. Fails only for what the page itself consists of: a message is
+    /// kept as it came, whatever it is.
+    pub fn parse(answer: &[u8]) -> Result<SyncPage, ApiError> {
+        #[derive(Deserialize)]
+        struct Page {
+            #[serde(default)]
+            next_cursor: Option<String>,
+            #[serde(default)]
+            has_more: Box<RawValue>,
+            #[serde(default)]
+            msg_list: Option<Vec<Box<RawValue>>>,
+        }
+        let page: Page = transport::decode(API, answer)
+            .or_else(|_| transport::decode(API, repaired(answer).as_bytes()))?;
+        Ok(SyncPage {
+            next_cursor: page.next_cursor.filter(|cursor| !cursor.is_empty()),
+            has_more: matches!(page.has_more.get().trim_matches('"'), "1" | "true"),
+            messages: page.msg_list.unwrap_or_default(),
+        })
     }
-    let page: Page =
-        transport::decode(API, bytes).or_else(|_| transport::decode(API, repaired(bytes).as_bytes()))?;
-    Ok(SyncPage {
-        next_cursor: page.next_cursor.filter(|cursor| !cursor.is_empty()),
-        has_more: matches!(page.has_more.get(), "1" | "true"),
-        messages: page.msg_list.unwrap_or_default(),
-    })
 }
 
 /// The same JSON with U+FFFD for bytes that are not UTF-8 and spaces for bare control characters.
@@ -101,7 +105,7 @@ mod tests {
 
     #[test]
     fn odd_elements_leave_the_others_readable() {
-        let page = read_page(
+        let page = SyncPage::parse(
             br#"{"errcode":0,"next_cursor":"c","has_more":1,"msg_list":[1,null,{"msgid":7},"x",{"msgid":"m"}]}"#,
         )
         .unwrap();
@@ -116,7 +120,7 @@ mod tests {
 
     #[test]
     fn forbidden_bytes_in_one_message_do_not_hold_the_page() {
-        let page = read_page(
+        let page = SyncPage::parse(
             b"{\"errcode\":0,\"msg_list\":[{\"msgid\":\"m\",\"msgtype\":\"text\",\"text\":{\"content\":\"a\xff\x01b\"}}]}",
         )
         .unwrap();

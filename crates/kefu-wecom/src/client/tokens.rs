@@ -183,11 +183,6 @@ impl AppTokens {
     }
 
     async fn fetch(&self, transport: &Transport) -> Result<SharedToken, ApiError> {
-        #[derive(Deserialize)]
-        struct Granted {
-            access_token: SecretString,
-            expires_in: u64,
-        }
         let request = Request {
             api: GETTOKEN,
             query: &[
@@ -200,21 +195,10 @@ impl AppTokens {
             },
             timeout: transport.timeout(),
         };
-        let unreadable = |what| ApiError {
-            api: GETTOKEN,
-            failure: Failure::Unreadable(what),
-        };
-        let Answer::Json(bytes) = transport.exchange(&request, None).await? else {
-            return Err(unreadable("media instead of json"));
-        };
-        let granted: Granted = transport::decode(GETTOKEN, &bytes)?;
-        if granted.access_token.expose_secret().is_empty() || granted.expires_in == 0 {
-            return Err(unreadable("an empty token, or one without life"));
+        match transport.exchange(&request, None).await? {
+            Answer::Json(bytes) => granted(&bytes),
+            Answer::Media(_) => Err(unreadable("media instead of json")),
         }
-        Ok(SharedToken {
-            value: granted.access_token,
-            lifetime: Duration::from_secs(granted.expires_in),
-        })
     }
 
     fn install(&self, flight: &mut Flight, new: SharedToken) -> Token {
@@ -242,6 +226,30 @@ impl AppTokens {
     }
 }
 
+/// Reads what `gettoken` grants, from an answer that is no refusal.
+pub(super) fn granted(bytes: &[u8]) -> Result<SharedToken, ApiError> {
+    #[derive(Deserialize)]
+    struct Granted {
+        access_token: SecretString,
+        expires_in: u64,
+    }
+    let granted: Granted = transport::decode(GETTOKEN, bytes)?;
+    if granted.access_token.expose_secret().is_empty() || granted.expires_in == 0 {
+        return Err(unreadable("an empty token, or one without life"));
+    }
+    Ok(SharedToken {
+        value: granted.access_token,
+        lifetime: Duration::from_secs(granted.expires_in),
+    })
+}
+
+fn unreadable(what: &'static str) -> ApiError {
+    ApiError {
+        api: GETTOKEN,
+        failure: Failure::Unreadable(what),
+    }
+}
+
 /// Longest life that is believed, far above WeCom's 2 h and far below what time arithmetic can hold.
 const LIFETIME_MAX: Duration = Duration::from_secs(24 * 3600);
 
@@ -266,6 +274,11 @@ fn pause(error: &ApiError) -> Duration {
 }
 
 impl Token {
+    #[cfg(test)]
+    pub(super) fn new(token: &str) -> Token {
+        Token(Arc::new(token.into()))
+    }
+
     pub(super) fn expose(&self) -> &str {
         self.0.expose_secret()
     }

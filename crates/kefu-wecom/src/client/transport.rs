@@ -191,7 +191,7 @@ pub(super) fn failed(api: &'static str, error: reqwest::Error) -> ApiError {
 }
 
 /// WeCom answers 200 even when it refuses: `errcode` decides.
-fn check(api: &'static str, bytes: &[u8], token: Option<&Token>) -> Result<(), ApiError> {
+pub(super) fn check(api: &'static str, bytes: &[u8], token: Option<&Token>) -> Result<(), ApiError> {
     #[derive(Deserialize)]
     struct Verdict {
         errcode: i64,
@@ -207,7 +207,8 @@ fn check(api: &'static str, bytes: &[u8], token: Option<&Token>) -> Result<(), A
             failure: Failure::Unreadable("no json object with an errcode"),
         });
     };
-    let errmsg = errmsg.unwrap_or_default();
+    // First, lest a token that they cut in two grows together behind the search for it.
+    let errmsg = errmsg.unwrap_or_default().replace(char::is_control, "");
     let errmsg = token.map_or(errmsg.clone(), |token| errmsg.replace(token.expose(), "[token]"));
     if is_malformed_request(&errmsg) {
         error!(

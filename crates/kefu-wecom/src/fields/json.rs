@@ -4,7 +4,7 @@ use std::fmt;
 use serde::Deserializer;
 use serde::de::{DeserializeSeed, Error, MapAccess, SeqAccess, Visitor};
 
-use super::{DEPTH_MAX, FIELDS_MAX, Field, ParseError};
+use super::{DEPTH_MAX, FIELDS_MAX, Field, NAME_BYTES_MAX, ParseError};
 
 /// Reads a JSON object: order and repeated names are kept, an array becomes siblings of one name.
 pub(super) fn parse(text: &str) -> Result<Vec<Field>, ParseError> {
@@ -133,6 +133,9 @@ impl<'de> Visitor<'de> for Seed<'_> {
         let mut fields = Vec::new();
         while let Some(name) = members.next_key::<String>()? {
             self.limits.count()?;
+            if NAME_BYTES_MAX < name.len() {
+                return Err(self.limits.refuse(ParseError::NameTooLong));
+            }
             spread(&mut fields, name, members.next_value_seed(inner)?);
         }
         Ok(Node::Object(fields))

@@ -2,7 +2,7 @@ use quick_xml::Reader;
 use quick_xml::escape::resolve_xml_entity;
 use quick_xml::events::{BytesRef, Event};
 
-use super::{DEPTH_MAX, FIELDS_MAX, Field, ParseError};
+use super::{DEPTH_MAX, FIELDS_MAX, Field, NAME_BYTES_MAX, ParseError};
 
 pub(super) fn parse(text: &str) -> Result<Vec<Field>, ParseError> {
     let mut reader = Reader::from_str(text);
@@ -70,6 +70,9 @@ impl Tree {
         self.fields += 1;
         if self.fields > FIELDS_MAX {
             return Err(ParseError::TooManyFields);
+        }
+        if NAME_BYTES_MAX < name.len() {
+            return Err(ParseError::NameTooLong);
         }
         let field = Field {
             name: name.to_owned(),

@@ -124,7 +124,7 @@ fn refuses_what_is_no_envelope() {
 }
 
 #[test]
-fn refuses_declared_entities_without_expanding_any() {
+fn s47_refuses_declared_entities_without_expanding_any() {
     let laughs = format!(
         "<!DOCTYPE x [<!ENTITY a \"ha\">{}]><xml><Encrypt>&z;</Encrypt></xml>",
         "<!ENTITY b \"&a;&a;&a;&a;&a;&a;&a;&a;\">".repeat(10)
@@ -145,7 +145,7 @@ fn refuses_declared_entities_without_expanding_any() {
 }
 
 #[test]
-fn refuses_depth_count_and_size() {
+fn s47_refuses_depth_count_and_size() {
     refused(&"<a>".repeat(100_000), ParseError::TooDeep);
     refused(
         &format!("<xml>{}", "<a/>".repeat(100_000)),
@@ -157,6 +157,13 @@ fn refuses_depth_count_and_size() {
         &format!("{{\"a\":[{}1]}}", "1,".repeat(100_000)),
         ParseError::TooManyFields,
     );
+    // Each element of the array would carry the name: 600 MB out of 80 KB.
+    let name = "n".repeat(60_000);
+    refused(
+        &format!("{{\"{name}\":[{}1]}}", "1,".repeat(9_990)),
+        ParseError::NameTooLong,
+    );
+    refused(&format!("<{name}/>"), ParseError::NameTooLong);
     refused(
         &format!("<xml>{}</xml>", " ".repeat(1024 * 1024)),
         ParseError::TooLarge,

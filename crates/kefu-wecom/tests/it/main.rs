@@ -2,6 +2,7 @@
 
 mod calls;
 mod crypto;
+mod damaged;
 mod envelope;
 mod event;
 mod failures;

@@ -84,7 +84,7 @@ proptest! {
     }
 
     #[test]
-    fn a_flipped_bit_is_never_accepted(plaintext in prop::collection::vec(any::<u8>(), 0..80), at in any::<prop::sample::Index>()) {
+    fn s46_a_flipped_bit_is_never_accepted(plaintext in prop::collection::vec(any::<u8>(), 0..80), at in any::<prop::sample::Index>()) {
         let key = key();
         let sealed = key.seal_signed(&plaintext, "ww1", [5; 16], "1700000000", "nonce");
         let flip = |text: &str| {

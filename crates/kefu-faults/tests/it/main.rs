@@ -1,0 +1,7 @@
+#![expect(clippy::unwrap_used, reason = "tests")]
+
+mod peers;
+
+mod flow;
+mod lifetime;
+mod resets;
