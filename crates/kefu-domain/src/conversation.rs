@@ -1,4 +1,4 @@
-use crate::{AccountId, CorpId, CustomerId};
+use crate::{AccountId, CancelReason, CorpId, CustomerId, Handled};
 
 /// Who a conversation is between. The app's name is not part of it: apps can be renamed.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -47,8 +47,26 @@ impl SessionState {
 
     /// `send_msg` is accepted only in these two (doc 94698; else 95018).
     pub fn may_send(self) -> bool {
-        matches!(self, SessionState::Unhandled | SessionState::Assistant)
+        self.silence().is_none()
     }
+
+    /// What becomes of what is owed; `None` where we may speak.
+    pub fn silence(self) -> Option<Silence> {
+        let (handled, reason) = match self {
+            SessionState::Unhandled | SessionState::Assistant => return None,
+            SessionState::Pool => (Handled::Pool, CancelReason::Pool),
+            SessionState::Human => (Handled::Human, CancelReason::Human),
+            SessionState::Ended => (Handled::Expired, CancelReason::Expired),
+        };
+        Some(Silence { handled, reason })
+    }
+}
+
+/// How messages and planned parts end where we may not speak.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Silence {
+    pub handled: Handled,
+    pub reason: CancelReason,
 }
 
 #[cfg(test)]

@@ -13,9 +13,10 @@ mod msgid;
 mod plain_text;
 mod planner;
 mod rules;
+mod turn;
 
 pub use budget::{Budget, PARTS_PER_MESSAGE_MAX, WINDOW};
-pub use conversation::{ConversationKey, SessionState};
+pub use conversation::{ConversationKey, SessionState, Silence};
 pub use id::{AccountId, CorpId, CustomerId, InvalidId, MessageId};
 pub use message::{CancelReason, Handled, Origin, PartStatus, Purpose, UnknownWord};
 pub use millis::Millis;
@@ -23,3 +24,4 @@ pub use msgid::{MSGID_LENGTH, PartName, msgid};
 pub use plain_text::plain_text;
 pub use planner::{TEXT_PART_BYTES_MAX, plan_text};
 pub use rules::{HandoverKeywords, InvalidRule, Rules};
+pub use turn::{CallEnd, OpenPart, PartNote, Step, TurnView, next_step};

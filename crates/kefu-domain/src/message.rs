@@ -80,6 +80,22 @@ words!(
     }
 );
 
+impl PartStatus {
+    /// Whether a part may go from here to `next`. A call that is repeated leaves it where it is.
+    pub fn may_become(self, next: PartStatus) -> bool {
+        use PartStatus::{Cancelled, Failed, Planned, Sending, Sent, Unknown};
+        matches!(
+            (self, next),
+            (Planned, Sending | Cancelled)
+                // Cancelled: refused for certain, and planned again under another msgid.
+                | (Sending, Sent | Unknown | Failed | Cancelled)
+                // `msg_send_fail` tells late, and so does a person.
+                | (Sent, Failed)
+                | (Unknown, Sent | Failed)
+        )
+    }
+}
+
 words!(
     /// Why a planned part was dropped.
     CancelReason, "cancel reason", {

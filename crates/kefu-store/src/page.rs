@@ -9,7 +9,7 @@ use secrecy::SecretString;
 
 use crate::sql::{Session, values};
 use crate::store::transact;
-use crate::text::clean;
+use crate::text::clean_option;
 use crate::{AccountLease, Store, StoreError};
 use plan::Plan;
 use write::Writer;
@@ -18,7 +18,8 @@ use write::Writer;
 #[derive(Clone, Debug)]
 pub struct Page {
     pub cursor_before: Option<String>,
-    pub cursor_after: String,
+    /// May be what it was before: then the messages are stored, and with `has_more` it counts as no progress.
+    pub cursor_after: Option<String>,
     pub has_more: bool,
     /// The lease is extended by this from now.
     pub lease: Duration,
@@ -179,7 +180,8 @@ enum Moved {
 async fn move_cursor(session: &mut Session, lease: &AccountLease, page: &Page) -> Result<Moved, StoreError> {
     const MOVE: &str = "
         UPDATE account SET
-            cursor = $5, failures = 0, pulled_at = now_ms,
+            cursor = $5, pulled_at = now_ms,
+            failures = CASE WHEN $7 AND cursor IS NOT DISTINCT FROM $5 THEN failures ELSE 0 END,
             lease_until = now_ms + $6, wake_at = now_ms + $6,
             catching_up = $7 AND (first_pull OR $8 < now_ms - 600000),
             first_pull = first_pull AND $7
@@ -198,17 +200,18 @@ async fn move_cursor(session: &mut Session, lease: &AccountLease, page: &Page) -
         .map(|message| message.sent_at.0)
         .min()
         .unwrap_or(i64::MAX);
-    let (before, after) = (page.cursor_before.as_deref(), clean(&page.cursor_after));
+    let [before, after] =
+        [&page.cursor_before, &page.cursor_after].map(|cursor| clean_option(cursor.as_deref()));
     let values = values![
         corp,
         account,
         lease.fence,
         &lease.job_id,
-        &*after,
+        after.as_deref(),
         page.lease,
         page.has_more,
         oldest,
-        before
+        before.as_deref()
     ];
     if let Some((now,)) = session.fetch_optional::<(i64,)>(MOVE, values).await? {
         return Ok(Moved::At(now));

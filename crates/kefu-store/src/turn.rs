@@ -1,6 +1,9 @@
 mod decide;
 
-use kefu_domain::{Budget, Handled, MessageId, Millis, Origin, PartStatus, Purpose, SessionState};
+use kefu_domain::{
+    Budget, Handled, MessageId, Millis, OpenPart, Origin, PartStatus, Purpose, SessionState, Step, TurnView,
+    next_step,
+};
 use sqlx::FromRow;
 
 use crate::conversation::parts_of;
@@ -113,6 +116,24 @@ pub(crate) struct Head {
 }
 
 impl Turn {
+    /// What the next round does; a number in it is a place in `open_parts`.
+    pub fn next_step(&self) -> Step {
+        let open_parts: Vec<OpenPart> = self
+            .open_parts
+            .iter()
+            .map(|part| OpenPart {
+                status: part.status,
+                reply_started: part.reply_started,
+            })
+            .collect();
+        next_step(&TurnView {
+            open_parts: &open_parts,
+            owes: !self.owed.is_empty(),
+            budget: self.budget,
+            now: self.now,
+        })
+    }
+
     /// Reads what is owed and what was said. The conversation's row is locked.
     pub(crate) async fn load(
         session: &mut Session,
@@ -124,15 +145,17 @@ impl Turn {
             WHERE corp = $1 AND account = $2 AND customer = $3 AND handled IS NULL
             ORDER BY sent_at, seq LIMIT $4";
         const HISTORY: &str = "
-            SELECT who, msgtype, text FROM (
+            SELECT who, msgtype, text, unasked FROM (
                 SELECT * FROM (
-                    SELECT origin AS who, msgtype, text, received_at AS at, seq AS tie FROM message
+                    SELECT origin AS who, msgtype, text, handled = 'history' AS unasked, received_at AS at, seq AS tie
+                    FROM message
                     WHERE corp = $1 AND account = $2 AND customer = $3
                         AND handled IS NOT NULL AND NOT recalled AND origin <> 'system'
                     ORDER BY received_at DESC, seq DESC LIMIT $4) AS theirs
                 UNION ALL
                 SELECT * FROM (
-                    SELECT 'us' AS who, 'text' AS msgtype, text, planned_at AS at, part AS tie FROM outbox
+                    SELECT 'us' AS who, 'text' AS msgtype, text, FALSE AS unasked, planned_at AS at, part AS tie
+                    FROM outbox
                     WHERE corp = $1 AND account = $2 AND customer = $3
                         AND status IN ('sending', 'sent', 'unknown')
                     ORDER BY planned_at DESC, part DESC LIMIT $4) AS ours
@@ -151,6 +174,8 @@ impl Turn {
         let mut history: Vec<HistoryRow> = session
             .fetch_all(HISTORY, values![corp, account, customer, limits.history_max])
             .await?;
+        // Last of all they would read as questions that still want an answer.
+        history.drain(..history.iter().take_while(|line| line.unasked).count());
         history.reverse();
         Ok(Turn {
             open_parts: open_parts
@@ -198,6 +223,8 @@ impl OwedRow {
 #[derive(FromRow)]
 struct HistoryRow {
     who: String,
+    /// Of a customer, from before our time: not ours to answer.
+    unasked: bool,
     msgtype: String,
     text: Option<String>,
 }

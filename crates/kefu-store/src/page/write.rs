@@ -1,6 +1,6 @@
 use std::collections::HashSet;
 
-use kefu_domain::{CustomerId, Handled};
+use kefu_domain::{CustomerId, Handled, WINDOW};
 use secrecy::ExposeSecret;
 use sha1::{Digest, Sha1};
 
@@ -25,6 +25,9 @@ const WELCOME_WAKE_MS: i64 = 5_000;
 
 /// An owed conversation is published again after this, in ms.
 const OWED_WAKE_MS: i64 = 10_000;
+
+/// 48 h: what was planned longer before a message did not leave after it.
+const WINDOW_MS: u128 = WINDOW.as_millis();
 
 /// Writes the pieces of a page, each in as few statements as it takes.
 pub(super) struct Writer<'a> {
@@ -79,6 +82,8 @@ impl<'a> Writer<'a> {
     }
 
     /// Creates or locks every conversation of the page, in order of their keys, and raises what is wanted.
+    ///
+    /// What was said between a message and its page counts against the budget which that message opened.
     pub(super) async fn conversations(&mut self, plan: &Plan<'_>) -> Result<(), StoreError> {
         let (corp, account) = self.names();
         let changes: Vec<_> = plan.conversations.iter().collect();
@@ -90,7 +95,14 @@ impl<'a> Writer<'a> {
                     budget_used = CASE
                         WHEN excluded.customer_wrote_at
                             >= COALESCE(conversation.customer_wrote_at, excluded.customer_wrote_at)
-                        THEN 0 ELSE conversation.budget_used END,
+                        THEN (
+                            SELECT count(*) FROM outbox
+                            WHERE outbox.corp = excluded.corp AND outbox.account = excluded.account
+                                AND outbox.customer = excluded.customer
+                                AND outbox.planned_at > excluded.customer_wrote_at - {WINDOW_MS}
+                                AND outbox.sending_at > excluded.customer_wrote_at
+                                AND outbox.status NOT IN ('planned', 'cancelled'))
+                        ELSE conversation.budget_used END,
                     customer_wrote_at = CASE
                         WHEN conversation.customer_wrote_at > excluded.customer_wrote_at
                         THEN conversation.customer_wrote_at

@@ -265,7 +265,7 @@ pub(crate) fn event(msgid: &str, effect: EventEffect, sent_at: Millis) -> PageMe
 pub(crate) fn page(before: Option<&str>, after: &str, messages: Vec<PageMessage>) -> Page {
     Page {
         cursor_before: before.map(str::to_owned),
-        cursor_after: after.to_owned(),
+        cursor_after: Some(after.to_owned()),
         has_more: false,
         lease: LEASE,
         messages,

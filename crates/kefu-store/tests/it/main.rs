@@ -13,5 +13,6 @@ mod race;
 mod records;
 mod replies;
 mod resolving;
+mod simulation;
 mod sweeping;
 mod turns;

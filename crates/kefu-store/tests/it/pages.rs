@@ -1,5 +1,5 @@
 use kefu_domain::{Handled, Millis, SessionState};
-use kefu_store::{AcquiredConversation, EventEffect, PageContent, PageOutcome};
+use kefu_store::{AcquiredConversation, EventEffect, Page, PageContent, PageOutcome};
 
 use crate::harness::*;
 
@@ -17,6 +17,8 @@ conformance!(
     a_large_page_is_stored_whole,
     nothing_new_wakes_nobody,
     a_clock_from_the_future_does_not_shut_the_budget,
+    a_page_that_moves_no_cursor_is_stored_and_is_no_progress,
+    a_cursor_with_a_nul_moves_like_any_other,
 );
 
 fn committed(outcome: PageOutcome) -> (Vec<String>, u64, u64, u64) {
@@ -354,4 +356,49 @@ async fn a_clock_from_the_future_does_not_shut_the_budget(database: &Database) {
     assert!(store.mark_sending(&mine.lease, &parts[0].msgid).await.unwrap());
     pull(store, vec![says("m2", "wm1", "now", database.now().await)]).await;
     assert_eq!(reload(store, &mine.lease).await.budget.used, 0);
+}
+
+async fn a_page_that_moves_no_cursor_is_stored_and_is_no_progress(database: &Database) {
+    let store = &database.store;
+    let now = database.now().await;
+    for (run, cursor) in [None, None, Some("c1"), Some("c1")].into_iter().enumerate() {
+        if run == 2 {
+            pull(store, vec![]).await;
+            database.sql("UPDATE account SET cursor = 'c1'").await;
+        }
+        let lease = win(store, "stuck").await;
+        assert_eq!(lease.cursor.as_deref(), cursor);
+        let same = Page {
+            cursor_after: cursor.map(str::to_owned),
+            has_more: true,
+            ..page(
+                cursor,
+                "",
+                vec![
+                    says(&format!("m{run}"), "wm1", "hello", now),
+                    says("again", "wm2", "hello", now),
+                ],
+            )
+        };
+        let outcome = store.commit_page(&lease, &same).await.unwrap();
+        let PageOutcome::Committed { stored, repeated, .. } = outcome else {
+            panic!("{outcome:?}");
+        };
+        assert_eq!((stored, repeated), if run == 0 { (2, 0) } else { (1, 1) });
+        let failures = store.fail_account(&lease, LEASE, "stuck").await.unwrap();
+        // A page that moved the cursor came between.
+        assert_eq!(failures, [1, 2, 1, 2][run]);
+    }
+}
+
+async fn a_cursor_with_a_nul_moves_like_any_other(database: &Database) {
+    let store = &database.store;
+    let lease = win(store, "p1").await;
+    for (before, after) in [(None, "c\u{0}1"), (Some("c\u{0}1"), "c2")] {
+        let outcome = store
+            .commit_page(&lease, &page(before, after, vec![]))
+            .await
+            .unwrap();
+        assert!(matches!(outcome, PageOutcome::Committed { .. }), "{outcome:?}");
+    }
 }

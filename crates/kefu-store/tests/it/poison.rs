@@ -1,11 +1,13 @@
 use kefu_domain::{MessageId, Millis};
-use kefu_store::{PageContent, PageMessage, PageOutcome};
+use kefu_faults::mutator;
+use kefu_store::{EventEffect, PageContent, PageMessage, PageOutcome};
 
 use crate::harness::*;
 
 conformance!(
     poison_in_the_text_never_holds_the_cursor,
     what_the_database_refuses_is_kept_raw_and_the_rest_is_stored,
+    every_nasty_text_is_stored_wherever_it_stands,
 );
 
 async fn poison_in_the_text_never_holds_the_cursor(database: &Database) {
@@ -78,6 +80,97 @@ async fn poison_in_the_text_never_holds_the_cursor(database: &Database) {
     };
     assert_eq!((repeated, unreadable), (6, 0));
     assert_eq!(database.number("SELECT count(*) FROM unreadable").await, 2);
+}
+
+async fn every_nasty_text_is_stored_wherever_it_stands(database: &Database) {
+    let store = &database.store;
+    let now = database.now().await;
+    let long = "长\0".repeat(20_000);
+    let texts: Vec<&str> = mutator::TEXTS
+        .iter()
+        .copied()
+        .chain(["a\0b", "\u{10ffff}", &long])
+        .collect();
+    let messages: Vec<_> = texts
+        .iter()
+        .enumerate()
+        .flat_map(|(number, text)| everywhere(number, text, now))
+        .collect();
+    let outcome = pull(store, messages.clone()).await;
+    let PageOutcome::Committed {
+        stored,
+        repeated,
+        unreadable,
+        ..
+    } = outcome
+    else {
+        panic!("{outcome:?}");
+    };
+    // The unreadable ones are those that were told so, none that the database refused.
+    let all = texts.len() as u64;
+    assert_eq!((stored, repeated, unreadable), (5 * all, 0, all));
+    assert_eq!(turn(store, "wm1", "t1").await.owed.len(), texts.len());
+}
+
+/// The text in each place where a page may bring one.
+fn everywhere(number: usize, text: &str, now: Millis) -> [PageMessage; 6] {
+    let text = || text.to_owned();
+    let message = |place: &str, content| PageMessage {
+        content,
+        ..says(&format!("{place}{number}"), "wm1", "", now)
+    };
+    let event = |place: &str, effect| {
+        let content = PageContent::Event {
+            event_type: text(),
+            effect,
+        };
+        message(place, content)
+    };
+    [
+        message(
+            "customer",
+            PageContent::Customer {
+                customer: customer("wm1"),
+                msgtype: text(),
+                text: Some(text()),
+                menu_id: Some(text()),
+                media_id: Some(text()),
+                handled: None,
+            },
+        ),
+        message(
+            "servicer",
+            PageContent::Servicer {
+                customer: customer("wm2"),
+                servicer: text(),
+                msgtype: text(),
+                text: Some(text()),
+            },
+        ),
+        event(
+            "entered",
+            EventEffect::EnterSession {
+                customer: customer("wm3"),
+                welcome_code: Some(text().into()),
+                scene: Some(text()),
+            },
+        ),
+        event(
+            "failed",
+            EventEffect::SendFailed {
+                msgid: text(),
+                fail_type: i64::MIN,
+            },
+        ),
+        event(
+            "recall",
+            EventEffect::Recall {
+                customer: None,
+                message: text(),
+            },
+        ),
+        message("raw", PageContent::Unreadable { error: text() }),
+    ]
 }
 
 async fn what_the_database_refuses_is_kept_raw_and_the_rest_is_stored(database: &Database) {

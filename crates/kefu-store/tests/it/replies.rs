@@ -16,6 +16,7 @@ conformance!(
     a_cancelled_decision_can_be_made_again,
     a_recalled_message_is_not_owed_again,
     the_budget_counts_what_left,
+    what_left_before_a_message_was_pulled_counts_against_it,
     only_what_is_true_for_all_is_noted_without_the_lease,
 );
 
@@ -418,7 +419,25 @@ async fn the_budget_counts_what_left(database: &Database) {
             .unwrap(),
         Released::Free
     );
-    pull(store, vec![says("m2", "wm1", "two", Millis(now.0 + 1))]).await;
+    pull(store, vec![says("m2", "wm1", "two", database.now().await)]).await;
     let mine = turn(store, "wm1", "t2").await;
     assert_eq!((mine.budget.parts_left(), mine.open_parts.len()), (5, 1));
+}
+
+async fn what_left_before_a_message_was_pulled_counts_against_it(database: &Database) {
+    let store = &database.store;
+    let (mine, parts) = two_parts(database).await;
+    let wrote_at = Millis(database.now().await.0 - 1);
+    send(database, &mine, &parts[0]).await;
+    settle(database, &mine, &parts[0], PartOutcome::Sent).await;
+    database
+        .sql(&format!(
+            "UPDATE outbox SET sending_at = {} WHERE part = 1",
+            wrote_at.0 - 1
+        ))
+        .await;
+    send(database, &mine, &parts[1]).await;
+    // Written between the two parts, and pulled after both: WeCom's five count from it, and one is gone.
+    pull(store, vec![says("m2", "wm1", "two", wrote_at)]).await;
+    assert_eq!(reload(store, &mine.lease).await.budget.used, 1);
 }
