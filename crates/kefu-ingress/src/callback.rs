@@ -8,8 +8,9 @@ use std::time::Instant;
 use actix_web::web::{Data, Payload};
 use actix_web::{HttpRequest, HttpResponse};
 use kefu_domain::Millis;
+use kefu_process::crash::crash_point;
 use kefu_process::{clock, trace};
-use kefu_queue::Order;
+use kefu_queue::{Kept, Order};
 use kefu_wecom::query::open_echo;
 use kefu_wecom::{Envelope, ReceiveIds, SignedQuery};
 use metrics::{SharedString, counter, histogram};
@@ -77,6 +78,7 @@ async fn accept(
         job.id = job.id.as_str(),
         job.kind = job.kind.as_str()
     );
+    crash_point("callback_opened");
     // A wake-up is only ever merged; events of an app must not overtake each other.
     let order = if job.kind == KF_SYNC {
         Order::Any
@@ -84,6 +86,10 @@ async fn accept(
         Order::Fifo
     };
     let kept = ingress.outlet.keep(&job, order).await?;
+    match kept {
+        Kept::Broker => crash_point("callback_published"),
+        Kept::Spool => crash_point("callback_spooled"),
+    }
     debug!(
         job.lane = job.lane.as_str(),
         ?kept,

@@ -16,7 +16,7 @@ mod settings;
 use std::time::Duration;
 
 use anyhow::Context;
-use kefu_process::{ExitError, Settings, SettingsError, supervise, tls};
+use kefu_process::{ExitError, Settings, SettingsError, crash, supervise, tls};
 use kefu_queue::{Outlet, Queue, QueueSettings, Roles};
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
@@ -48,6 +48,7 @@ struct Limits {
 
 /// Checks all settings the ingress reads, without opening anything.
 pub fn check(settings: &Settings) -> Result<(), SettingsError> {
+    crash::check()?;
     server::read(settings)?;
     let _: QueueSettings = settings.section("queue")?;
     Ok(())

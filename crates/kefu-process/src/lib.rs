@@ -5,6 +5,7 @@
 
 pub mod breaker;
 pub mod clock;
+pub mod crash;
 pub mod exit;
 pub mod health;
 pub mod http;

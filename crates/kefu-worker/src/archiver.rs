@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use kefu_domain::{AccountId, ConversationKey, CorpId, CustomerId, Handled, Millis};
 use kefu_process::clock;
+use kefu_process::crash::crash_point;
 use kefu_queue::{Death, Delivery, InvalidEnvelope, Job, NotedError, PublishError, Verdict};
 use kefu_store::{AcquiredConversation, JobRow, NewDeadLetter, StoreError};
 use metrics::counter;
@@ -83,6 +84,7 @@ async fn keep(context: &Context, letter: Delivery) {
             }
         }
     }
+    crash_point("letter_filed");
     // Not acked: it comes again, and its key is already there.
     let _ = letter.settle(Verdict::Done).await;
 }

@@ -6,6 +6,7 @@ use std::time::Duration;
 use anyhow::anyhow;
 use kefu_domain::{ConversationKey, Millis};
 use kefu_process::clock;
+use kefu_process::crash::crash_point;
 use kefu_store::{AccountLease, Page, PageOutcome, Released};
 use kefu_wecom::client::{SyncPage, SyncRequest};
 use kefu_wecom::codes::SYNC_TOKEN_INVALID;
@@ -58,6 +59,7 @@ impl Run {
 
 /// Pulls until nothing more is wanted, or for as long as one run may take.
 pub(crate) async fn pull(context: &Context, app: &App, lease: AccountLease) -> Result<Pulled, Fault> {
+    crash_point("account_claimed");
     let mut run = Run {
         started_at: Instant::now(),
         pages: 0,
@@ -91,8 +93,12 @@ async fn pull_to_end(
         // Only now: a later page may hold a servicer's answer, or take a question back.
         let owed = std::mem::take(&mut run.owed);
         context.turns.hurry(&app.name, owed).await;
+        crash_point("turns_hurried");
         match context.store.release_account(&lease, noted).await? {
-            Released::Free => return Ok(Pulled::Drained),
+            Released::Free => {
+                crash_point("account_released");
+                return Ok(Pulled::Drained);
+            }
             Released::Lost => return Err(Fault::LeaseLost),
             Released::Again(fresh) => lease = fresh,
         }
@@ -112,25 +118,20 @@ async fn pull_page(
     run: &mut Run,
 ) -> Result<bool, Fault> {
     let page = fetch(context, app, lease).await?;
+    crash_point("page_pulled");
     run.pages += 1;
-    let cursor_after = page.next_cursor.or_else(|| lease.cursor.clone());
-    if page.has_more && cursor_after == lease.cursor {
-        return Err(Fault::Own(anyhow!(
-            "WeCom says there is more, but its cursor does not move"
-        )));
-    }
-    let Some(cursor_after) = cursor_after else {
-        if !page.messages.is_empty() {
-            return Err(Fault::Own(anyhow!("WeCom hands out messages without a cursor")));
-        }
+    let cursor_after = page.next_cursor.clone().or_else(|| lease.cursor.clone());
+    let stuck = stuck(&page, lease.cursor.as_deref(), cursor_after.as_deref());
+    if cursor_after.is_none() && stuck.is_none() {
         // An account where nothing has ever been said.
         return Ok(false);
-    };
+    }
     let now = Millis(clock::now_ms());
     let stored = Page {
         cursor_before: lease.cursor.clone(),
         cursor_after: cursor_after.clone(),
-        has_more: page.has_more,
+        // Without a cursor nobody knows that this was the end.
+        has_more: page.has_more || stuck.is_some(),
         lease: LEASE,
         messages: page
             .messages
@@ -150,15 +151,21 @@ async fn pull_page(
             repeated,
             unreadable,
         } => {
+            crash_point("page_committed");
             count(lease, stored, repeated, unreadable);
-            context
-                .state
-                .mirror_cursor(&app.name, lease.account.as_str(), &cursor_after)
-                .await;
-            lease.cursor = Some(cursor_after);
+            if let Some(cursor) = &cursor_after {
+                context
+                    .state
+                    .mirror_cursor(&app.name, lease.account.as_str(), cursor)
+                    .await;
+            }
+            lease.cursor = cursor_after;
             run.owed.extend(owed);
             welcome(context, app, &welcomes).await;
-            Ok(page.has_more)
+            match stuck {
+                Some(why) => Err(Fault::Own(anyhow!(why))),
+                None => Ok(page.has_more),
+            }
         }
         PageOutcome::CursorMoved { cursor } => {
             run.cursor_moves += 1;
@@ -169,6 +176,18 @@ async fn pull_page(
             Ok(true)
         }
         PageOutcome::LeaseLost => Err(Fault::LeaseLost),
+    }
+}
+
+/// Why the next pull would get this page again and again. Its messages are stored all the same: they are known
+/// by their ids, and customers are answered while WeCom's cursor misbehaves.
+fn stuck(page: &SyncPage, before: Option<&str>, after: Option<&str>) -> Option<&'static str> {
+    match after {
+        _ if page.has_more && before == after => {
+            Some("WeCom says there is more, but its cursor does not move")
+        }
+        None if !page.messages.is_empty() => Some("WeCom hands out messages without a cursor"),
+        _ => None,
     }
 }
 

@@ -5,6 +5,7 @@
 
 use std::time::Duration;
 
+use kefu_process::crash::crash_point;
 use kefu_queue::{Job, PublishError};
 use kefu_store::{DeadLetterRow, StoreError};
 use metrics::counter;
@@ -88,6 +89,7 @@ async fn replay(context: &Context, letter: &DeadLetterRow) -> Result<(), ReplayE
         Err(PublishError::TooLarge { .. }) => return give_up(context, letter, "it is too large").await,
         Err(error) => return Err(error.into()),
     }
+    crash_point("replay_published");
     context.store.finish_replay(letter.seq).await?;
     counter!("kefu_replays_total", "kind" => job.kind.clone()).increment(1);
     info!(

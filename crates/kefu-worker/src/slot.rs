@@ -7,6 +7,7 @@ use std::time::Duration;
 use anyhow::anyhow;
 use futures::FutureExt;
 use kefu_domain::Millis;
+use kefu_process::crash::crash_point;
 use kefu_process::{clock, trace};
 use kefu_queue::{Delivery, InvalidEnvelope, Job, Lane, Settled, Verdict};
 use metrics::{counter, histogram};
@@ -72,6 +73,9 @@ async fn execute(context: &Context, lane: Lane, delivery: Delivery) {
     let outcome = outcome(&verdict);
     counter!("kefu_jobs_total", "kind" => kind.clone(), "outcome" => outcome).increment(1);
     histogram!("kefu_job_duration_seconds", "kind" => kind).record(started_at.elapsed().as_secs_f64());
+    if matches!(verdict, Verdict::Retry { .. } | Verdict::Dead { .. }) {
+        crash_point("job_failed");
+    }
     if delivery.settle(verdict).instrument(span).await == Settled::RedeliveryExpected {
         warn!(
             job.lane = lane.as_str(),

@@ -4,6 +4,7 @@
 
 use std::time::Duration;
 
+use kefu_process::crash::crash_point;
 use kefu_store::Due;
 use metrics::counter;
 use tokio::time::{MissedTickBehavior, interval};
@@ -31,7 +32,7 @@ pub(crate) async fn run(context: &Context, stop: CancellationToken) -> anyhow::R
             () = stop.cancelled() => return Ok(()),
             _ = ticks.tick() => (),
         }
-        if context.gate.is_open() {
+        if context.gate.is_open() && takes_jobs(context) {
             tokio::select! {
                 biased;
                 // What was taken and not published costs its rows one backoff.
@@ -40,6 +41,12 @@ pub(crate) async fn run(context: &Context, stop: CancellationToken) -> anyhow::R
             }
         }
     }
+}
+
+/// While the broker takes nothing, what is due stays due: taken and not published, it would wait longer each time.
+fn takes_jobs(context: &Context) -> bool {
+    let queue = context.queue.health();
+    queue.connected && !queue.blocked
 }
 
 async fn sweep(context: &Context) {
@@ -60,6 +67,7 @@ async fn sweep(context: &Context) {
     if due.is_empty() {
         return;
     }
+    crash_point("rows_taken");
     info!(
         due.rows = due.len(),
         "waking {} rows whose time has come",

@@ -1,5 +1,7 @@
 //! The one place where WeCom's words become ours.
 
+#[cfg(test)]
+mod damaged;
 mod words;
 
 use std::time::Duration;

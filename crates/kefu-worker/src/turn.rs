@@ -8,8 +8,9 @@ mod session;
 use std::time::Duration;
 
 use futures::FutureExt;
-use kefu_domain::{CancelReason, Handled, MessageId, Millis, PartStatus};
+use kefu_domain::{CancelReason, Handled, MessageId, Millis, Step};
 use kefu_process::clock;
+use kefu_process::crash::crash_point;
 use kefu_store::{Owed, Part, PartOutcome, Released, Turn};
 use metrics::counter;
 use tokio::time::Instant;
@@ -36,6 +37,7 @@ enum Left {
 
 /// Goes round until nothing is owed and the lease is given back.
 pub(crate) async fn drain(context: &Context, app: &App, mut turn: Turn) -> Result<(), Fault> {
+    crash_point("conversation_claimed");
     let started_at = Instant::now();
     loop {
         fit(&mut turn);
@@ -45,7 +47,10 @@ pub(crate) async fn drain(context: &Context, app: &App, mut turn: Turn) -> Resul
                 .release_conversation(&turn.lease, turn.wanted)
                 .await?
             {
-                Released::Free => return Ok(()),
+                Released::Free => {
+                    crash_point("conversation_released");
+                    return Ok(());
+                }
                 Released::Lost => return Err(Fault::LeaseLost),
                 Released::Again(()) => (),
             }
@@ -76,71 +81,45 @@ fn fit(turn: &mut Turn) {
 }
 
 async fn round(context: &Context, app: &App, turn: &Turn) -> Result<Left, Fault> {
-    if let Some(part) = turn
-        .open_parts
-        .iter()
-        .find(|part| part.status == PartStatus::Sending)
-    {
-        return settle_sending(context, app, turn, part).await;
-    }
-    if let Some(part) = turn.open_parts.first() {
-        return settle_planned(context, app, turn, part).await;
-    }
-    if turn.owed.is_empty() {
-        return Ok(Left::Nothing);
-    }
-    if !turn.budget.window_open(turn.now) {
-        return handle_owed(context, turn, Handled::Expired).await;
-    }
-    answer::answer(context, app, turn).await
-}
-
-/// A part whose call was begun: nobody knows whether it went out, so it is sent again under its msgid, first of all.
-async fn settle_sending(context: &Context, app: &App, turn: &Turn, part: &Part) -> Result<Left, Fault> {
-    if turn.budget.window_open(turn.now) {
-        send(context, app, &turn.lease, part).await?;
-    } else {
-        let outcome = PartOutcome::Unknown {
-            error: "the 48 h window closed before its outcome was known".to_owned(),
-        };
-        still_ours(
-            context
-                .store
-                .settle_part(&turn.lease, &part.msgid, &outcome)
-                .await?,
-        )?;
-    }
-    Ok(Left::More)
-}
-
-/// A reply that was decided and not yet sent: dropped when it was overtaken, else sent.
-async fn settle_planned(context: &Context, app: &App, turn: &Turn, first: &Part) -> Result<Left, Fault> {
-    let drop_reply = |reason, owed| {
+    let lease = &turn.lease;
+    let drop_reply = |part: usize, reason, owed| {
         context
             .store
-            .cancel_reply(&turn.lease, &first.reply_id, reason, owed)
+            .cancel_reply(lease, &turn.open_parts[part].reply_id, reason, owed)
     };
-    if !turn.budget.window_open(turn.now) {
-        still_ours(drop_reply(CancelReason::Expired, Owed::Handled(Handled::Expired)).await?)?;
-        return Ok(Left::More);
-    }
-    if !turn.owed.is_empty() && !first.reply_started {
-        still_ours(drop_reply(CancelReason::Overtaken, Owed::Again).await?)?;
-        return Ok(Left::More);
-    }
-    match session::check(context, app, &turn.lease.key).await? {
-        MaySend::Yes => {
-            let reply = turn
-                .open_parts
-                .iter()
-                .filter(|part| part.reply_id == first.reply_id);
-            send_all(context, app, turn, reply).await?;
+    match turn.next_step() {
+        Step::Repeat(part) => drop(send(context, app, lease, &turn.open_parts[part]).await?),
+        Step::GiveUp(part) => {
+            let outcome = PartOutcome::Unknown {
+                error: "the 48 h window closed before its outcome was known".to_owned(),
+            };
+            let msgid = &turn.open_parts[part].msgid;
+            still_ours(context.store.settle_part(lease, msgid, &outcome).await?)?;
         }
-        MaySend::No { handled, reason } => {
-            still_ours(drop_reply(reason, Owed::Handled(handled)).await?)?;
+        Step::DropExpired(part) => {
+            let owed = Owed::Handled(Handled::Expired);
+            still_ours(drop_reply(part, CancelReason::Expired, owed).await?)?;
         }
+        Step::DropOvertaken(part) => {
+            still_ours(drop_reply(part, CancelReason::Overtaken, Owed::Again).await?)?;
+        }
+        Step::Say(part) => match session::check(context, app, &lease.key).await? {
+            MaySend::Yes => say(context, app, turn, &turn.open_parts[part].reply_id).await?,
+            MaySend::No { handled, reason } => {
+                still_ours(drop_reply(part, reason, Owed::Handled(handled)).await?)?;
+            }
+        },
+        Step::Expire => return handle_owed(context, turn, Handled::Expired).await,
+        Step::Answer => return answer::answer(context, app, turn).await,
+        Step::Release => return Ok(Left::Nothing),
     }
     Ok(Left::More)
+}
+
+/// Sends what is open of one reply.
+async fn say(context: &Context, app: &App, turn: &Turn, reply_id: &str) -> Result<(), Fault> {
+    let parts = turn.open_parts.iter().filter(|part| part.reply_id == reply_id);
+    send_all(context, app, turn, parts).await
 }
 
 /// Sends the parts of one reply in order; the rest of it is dropped by the store once a part has failed.

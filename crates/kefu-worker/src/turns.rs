@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use futures::stream::{self, StreamExt};
 use kefu_domain::{ConversationKey, Millis};
+use kefu_process::crash::crash_point;
 use kefu_process::{clock, trace};
 use kefu_queue::{Job, Lane, Queue};
 use serde_json::json;
@@ -131,7 +132,9 @@ impl Turns {
                     None => self.added.notified().await,
                     Some(due_at) => {
                         sleep_until(due_at).await;
-                        self.publish(self.take_due(Instant::now())).await;
+                        let due = self.take_due(Instant::now());
+                        crash_point("turns_due");
+                        self.publish(due).await;
                     }
                 }
             }

@@ -6,7 +6,7 @@ use actix_web::web::Data;
 use anyhow::{Context as _, anyhow};
 use kefu_process::health::{Component, ComponentHealth, Health};
 use kefu_process::http::{HttpLimits, bind, serve};
-use kefu_process::{Ops, Settings, SettingsError, ops, supervise};
+use kefu_process::{Ops, Settings, SettingsError, crash, ops, supervise};
 use kefu_queue::{Lane, Queue};
 use metrics::gauge;
 use tokio::task::{JoinError, JoinSet};
@@ -36,6 +36,7 @@ pub struct Worker {
 impl Worker {
     /// Reads the worker's sections and takes its port. Errors name the key.
     pub fn bind(settings: &Settings) -> anyhow::Result<Worker> {
+        crash::check()?;
         let (section, parts) = read(settings)?;
         let listener = bind(section.listen, "worker.listen")?;
         Ok(Worker {

@@ -6,6 +6,7 @@ use anyhow::anyhow;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use kefu_domain::{CorpId, Millis};
+use kefu_process::crash::crash_point;
 use kefu_queue::{Job, Verdict};
 use kefu_state::Claim;
 use kefu_store::NewEvent;
@@ -83,6 +84,7 @@ async fn take(context: &Context, job: &Job, event: &NewEvent<'_>) -> Result<(), 
     if context.store.insert_event(event).await? {
         info!(event.kind = event.kind, "stored event {}", event.kind);
     }
+    crash_point("event_stored");
     if event.kind == AUTH_CHANGE {
         wake_accounts_of(context, &job.app, None).await?;
     }

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use anyhow::anyhow;
 use kefu_domain::{AccountId, CorpId, Millis};
+use kefu_process::crash::crash_point;
 use kefu_process::{clock, trace};
 use kefu_queue::{Job, Lane, PublishError, Verdict};
 use kefu_store::{AccountLease, AcquireAccount, AcquiredAccount};
@@ -130,6 +131,7 @@ async fn succeed(
     info!(account.id = %lease.account, job.lane = lane.as_str(), "stream is long: pulling on in another job");
     // Released first: the successor must not find the lease held and leave.
     context.store.yield_account(lease).await?;
+    crash_point("account_yielded");
     if let Err(error) = publish(context, app, &lease.account, lane, None).await {
         warn!("successor not published, the row will wake: {error}");
     }

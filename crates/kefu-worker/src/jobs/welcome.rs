@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use anyhow::anyhow;
 use kefu_domain::Millis;
+use kefu_process::crash::crash_point;
 use kefu_process::{clock, trace};
 use kefu_queue::{Job, Lane, Verdict};
 use kefu_store::{Welcome, WelcomeOutcome};
@@ -46,6 +47,7 @@ pub(super) async fn run(context: &Context, job: &Job) -> Result<Verdict, JobErro
     let Some(welcome) = context.store.take_welcome(&payload.id).await? else {
         return Ok(Verdict::Done);
     };
+    crash_point("welcome_taken");
     let text = context.replies.welcome.as_str();
     let outcome = say(context, &welcome, text).await;
     let word = match &outcome {
@@ -78,6 +80,7 @@ async fn say(context: &Context, welcome: &Welcome, text: &str) -> WelcomeOutcome
         .wecom
         .send_msg_on_event(&app.name, code, Some(&welcome.id), &body)
         .await;
+    crash_point("welcome_called");
     if let Some(permit) = permit {
         away::tell(permit, &said);
     }

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use kefu_domain::{Handled, PartStatus, Purpose, plain_text, plan_text};
+use kefu_process::crash::crash_point;
 use kefu_store::{Decision, NewPart, Speaker, Turn};
 use metrics::histogram;
 use tokio::time::Instant;
@@ -37,6 +38,7 @@ pub(super) async fn answer(context: &Context, app: &App, turn: &Turn) -> Result<
     pause::check(context, &app.name, Api::Send).await?;
     let checked_at = Instant::now();
     let text = decide(context, turn).await?;
+    crash_point("answer_found");
     if STATE_AGE_MAX < checked_at.elapsed()
         && let MaySend::No { handled, .. } = session::check(context, app, &turn.lease.key).await?
     {
@@ -69,6 +71,7 @@ async fn reply(context: &Context, app: &App, turn: &Turn, text: &str) -> Result<
         .decide(&turn.lease, &decision)
         .await?
         .ok_or(Fault::LeaseLost)?;
+    crash_point("reply_decided");
     count(Handled::Answered, turn.owed.len());
     let open = parts
         .iter()

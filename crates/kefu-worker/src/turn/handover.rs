@@ -1,6 +1,7 @@
 //! Handing a conversation to a person: into the pool, where whoever is free takes it. Kefu is silent from then on.
 
 use kefu_domain::SessionState;
+use kefu_process::crash::crash_point;
 use kefu_store::Turn;
 use kefu_wecom::ErrorClass;
 use kefu_wecom::client::Target;
@@ -33,6 +34,7 @@ pub(super) async fn hand_over(context: &Context, app: &App, turn: &Turn) -> Resu
         .await;
     away::tell(permit, &moved);
     let Err(error) = moved else {
+        crash_point("conversation_transferred");
         context.store.set_session(key, SessionState::Pool, now()).await?;
         info!("conversation handed over to the pool");
         return Ok(Some(

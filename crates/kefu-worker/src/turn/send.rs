@@ -1,7 +1,8 @@
 //! Sending one part: marked first, then called, then settled.
 
 use backon::BackoffBuilder;
-use kefu_domain::{Handled, PartStatus};
+use kefu_domain::{CallEnd, Handled, PartNote, PartStatus};
+use kefu_process::crash::crash_point;
 use kefu_store::{ConversationLease, Part, PartOutcome};
 use kefu_wecom::client::SendMessage;
 use kefu_wecom::codes::MESSAGES_SPENT;
@@ -50,6 +51,7 @@ pub(super) async fn send(
         // The lease is lost, or the part was settled meanwhile, say by a report: the next look at the row tells.
         return Ok(Sent::ReplyOver);
     }
+    crash_point("part_marked");
     let ambiguous = part.ambiguous || part.status == PartStatus::Sending;
     let mut sending = Sending {
         context,
@@ -67,16 +69,17 @@ pub(super) async fn send(
     let mut waits = waits().build();
     loop {
         let outcome = context.wecom.send_msg(&app.name, &message).await;
+        crash_point("part_called");
         away::tell(permit, &outcome);
         let error = match outcome {
             Ok(_) => {
                 debug!(part.msgid, "sent part {}", part.msgid);
-                return sending.settle(PartOutcome::Sent, "sent", Sent::Next).await;
+                return sending.note(CallEnd::Accepted, None, Handled::Answered).await;
             }
             Err(error) => error,
         };
         if error.is_msgid_repeated(&context.repeated_codes, sending.ambiguous) {
-            return sending.said_already().await;
+            return sending.note(CallEnd::MsgidUsed, None, Handled::Answered).await;
         }
         sending.ambiguous |= error.is_ambiguous();
         match waits.next() {
@@ -98,21 +101,42 @@ impl Sending<'_> {
                 .settle_part(self.lease, &self.part.msgid, &outcome)
                 .await?,
         )?;
+        crash_point("part_settled");
         counter!("kefu_parts_total", "outcome" => word).increment(1);
         Ok(then)
     }
 
-    async fn said_already(&self) -> Result<Sent, Fault> {
-        if self.ambiguous {
-            info!("part had gone out before: its msgid is used");
-            return self.settle(PartOutcome::Sent, "sent", Sent::Next).await;
-        }
-        // Never sent by this database, and yet used: an earlier life of it said the whole reply.
-        error!(
-            "msgid used before its first call: was the database restored from a backup? reply taken as said"
-        );
-        self.settle(PartOutcome::SaidBefore, "said_before", Sent::ReplyOver)
-            .await
+    /// Notes on the part what a call says about it; `handled` is what its messages become should it have failed.
+    async fn note(&self, end: CallEnd, refusal: Option<&ApiError>, handled: Handled) -> Result<Sent, Fault> {
+        let error = refusal.map(ApiError::to_string).unwrap_or_default();
+        let code = refusal.and_then(ApiError::code);
+        let (outcome, word, then) = match end.note(self.ambiguous) {
+            PartNote::Sent => {
+                if end == CallEnd::MsgidUsed {
+                    info!("part had gone out before: its msgid is used");
+                }
+                (PartOutcome::Sent, "sent", Sent::Next)
+            }
+            PartNote::SaidBefore => {
+                error!(
+                    "msgid used before its first call: was the database restored from a backup? reply taken as said"
+                );
+                (PartOutcome::SaidBefore, "said_before", Sent::ReplyOver)
+            }
+            PartNote::Ambiguous => (PartOutcome::Ambiguous { error }, "ambiguous", Sent::Next),
+            PartNote::PlanAgain => {
+                let (store, msgid) = (&self.context.store, &self.part.msgid);
+                store.replan_part(self.lease, msgid, &error).await?;
+                return Ok(Sent::Next);
+            }
+            PartNote::Unknown => (PartOutcome::Unknown { error }, "unknown", Sent::ReplyOver),
+            PartNote::Failed => (
+                PartOutcome::Failed { code, error, handled },
+                "failed",
+                Sent::ReplyOver,
+            ),
+        };
+        self.settle(outcome, word, then).await
     }
 
     /// The call did not go through, or nobody knows. Decides whether the part is tried again.
@@ -150,26 +174,11 @@ impl Sending<'_> {
         }
     }
 
-    /// Keeps the part for later. When it certainly did not go out it is planned again, so that a newer message or
-    /// a person may still overtake it, under a new msgid: whether a refused call used the old one up is not
-    /// documented.
+    /// Keeps the part for later.
     async fn keep(&self, error: &ApiError) -> Result<(), Fault> {
-        if self.ambiguous {
-            self.settle(
-                PartOutcome::Ambiguous {
-                    error: error.to_string(),
-                },
-                "ambiguous",
-                Sent::Next,
-            )
-            .await?;
-        } else {
-            self.context
-                .store
-                .replan_part(self.lease, &self.part.msgid, &error.to_string())
-                .await?;
-        }
-        Ok(())
+        self.note(CallEnd::Later, Some(error), Handled::Failed)
+            .await
+            .map(drop)
     }
 
     /// Refused for good. If an earlier call may have gone through, nobody will ever know.
@@ -178,20 +187,6 @@ impl Sending<'_> {
             error = &error as &dyn std::error::Error,
             "part refused for good: {error}"
         );
-        let (code, error) = (error.code(), error.to_string());
-        match self.ambiguous {
-            true => {
-                self.settle(PartOutcome::Unknown { error }, "unknown", Sent::ReplyOver)
-                    .await
-            }
-            false => {
-                self.settle(
-                    PartOutcome::Failed { code, error, handled },
-                    "failed",
-                    Sent::ReplyOver,
-                )
-                .await
-            }
-        }
+        self.note(CallEnd::Never, Some(&error), handled).await
     }
 }

@@ -1,6 +1,6 @@
 //! Who may speak: WeCom's session state, read again before every reply. Fails closed.
 
-use kefu_domain::{CancelReason, ConversationKey, Handled, SessionState};
+use kefu_domain::{CancelReason, ConversationKey, Handled, SessionState, Silence};
 use kefu_wecom::ApiError;
 use kefu_wecom::client::{ServiceState, StateNow};
 use tracing::{error, info};
@@ -41,22 +41,10 @@ pub(super) async fn check(context: &Context, app: &App, key: &ConversationKey) -
     }
 }
 
-/// What a state means for a reply.
-pub(super) fn may_send(state: SessionState) -> MaySend {
-    match state {
-        SessionState::Unhandled | SessionState::Assistant => MaySend::Yes,
-        SessionState::Pool => MaySend::No {
-            handled: Handled::Pool,
-            reason: CancelReason::Pool,
-        },
-        SessionState::Human => MaySend::No {
-            handled: Handled::Human,
-            reason: CancelReason::Human,
-        },
-        SessionState::Ended => MaySend::No {
-            handled: Handled::Expired,
-            reason: CancelReason::Expired,
-        },
+fn may_send(state: SessionState) -> MaySend {
+    match state.silence() {
+        None => MaySend::Yes,
+        Some(Silence { handled, reason }) => MaySend::No { handled, reason },
     }
 }
 

@@ -257,13 +257,13 @@ async fn a_second_death_is_a_second_letter_and_a_pull_starts_afresh() {
     assert!(found[1].error_at < found[0].first_error_at);
     kefu.simulator.clear_faults();
     kefu.store.begin_replay(found[0].seq).await.unwrap();
-    kefu.until("the customer is answered", async || kefu.report().answered == 2)
-        .await;
-    assert_eq!(
+    kefu.until("the stream is pulled to its end", async || {
         kefu.number("SELECT CAST(max(failures) AS TEXT) FROM account")
-            .await,
-        0
-    );
+            .await
+            == 0
+    })
+    .await;
+    kefu.handled_all(2).await;
     kefu.assert_each_answered_once(2);
 }
 

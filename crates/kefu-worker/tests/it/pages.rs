@@ -2,8 +2,9 @@
 
 use futures::StreamExt;
 use futures::stream;
+use kefu_faults::mutator;
 use kefu_simulator::Effect;
-use serde_json::json;
+use serde_json::{Value, json};
 
 use crate::harness::{ACCOUNT, FALLBACK, Kefu, odd, tagged, wake_up};
 
@@ -34,6 +35,42 @@ async fn s36_a_cursor_that_stands_still_is_a_failure_and_no_loop() {
     }
     kefu.handled_all(7).await;
     kefu.assert_each_answered_once(7);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn s36_messages_are_answered_while_the_cursor_stands_still() {
+    let kefu = Kefu::with(|setup| {
+        setup.simulator.page_size = 2;
+        setup.set("queue.retry_steps", "1h");
+    })
+    .await;
+    kefu.writes("wm0", &tagged(0)).await;
+    kefu.handled_all(1).await;
+    kefu.fault("kf/sync_msg", Effect::RepeatCursor);
+    for number in 1..=2 {
+        kefu.writes(&format!("wm{number}"), &tagged(number)).await;
+    }
+    kefu.until("both are answered", async || kefu.report().answered == 3)
+        .await;
+    let failures = "SELECT CAST(max(failures) AS TEXT) FROM account";
+    kefu.until("the pull failed all the same", async || {
+        1 <= kefu.number(failures).await
+    })
+    .await;
+    // The same page once more brings nothing new.
+    let pulls = kefu.calls("kf/sync_msg");
+    kefu.publish(&wake_up("default", ACCOUNT)).await;
+    kefu.until("it was pulled again", async || pulls < kefu.calls("kf/sync_msg"))
+        .await;
+    kefu.simulator.clear_faults();
+    kefu.writes("wm3", &tagged(3)).await;
+    kefu.until("all are answered", async || kefu.report().answered == 4)
+        .await;
+    kefu.until("the failure is forgotten", async || {
+        kefu.number(failures).await == 0
+    })
+    .await;
+    kefu.assert_each_answered_once(4);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -141,6 +178,55 @@ async fn poison_in_a_page_does_not_hold_the_cursor() {
     let unreadable = kefu.number("SELECT CAST(count(*) AS TEXT) FROM unreadable").await;
     assert_eq!(stored + unreadable, count as i64 + 1);
     assert!((4..=6).contains(&unreadable), "{unreadable}");
+    assert_eq!(
+        kefu.number("SELECT CAST(max(failures) AS TEXT) FROM account")
+            .await,
+        0
+    );
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn hundreds_of_poisoned_messages_do_not_hold_the_cursor() {
+    let kefu = Kefu::with(|setup| setup.model = false).await;
+    kefu.fault("callback", Effect::Drop);
+    let texts = mutator::TEXTS.iter().map(|text| format!("\"{text}\""));
+    let others = mutator::NUMBERS.iter().chain(mutator::VALUES);
+    // What is no JSON at all cannot come this way.
+    let values: Vec<Value> = texts
+        .chain(others.map(|value| (*value).to_owned()))
+        .filter_map(|json| serde_json::from_str(&json).ok())
+        .collect();
+    let fields = [
+        "msgid",
+        "external_userid",
+        "open_kfid",
+        "send_time",
+        "origin",
+        "servicer_userid",
+        "text",
+        "event",
+    ];
+    let poison = fields
+        .iter()
+        .flat_map(|field| values.iter().map(|value| odd(field, value.clone())));
+    let poison: Vec<_> = poison.collect();
+    assert!(300 < poison.len(), "{}", poison.len());
+    for message in &poison {
+        kefu.says(ACCOUNT, "wmPoison", message.clone()).await;
+    }
+    kefu.until("all callbacks are dropped", async || {
+        kefu.report().callbacks_dropped == poison.len() as u64
+    })
+    .await;
+    kefu.simulator.clear_faults();
+    for customer in ["wm1", "wm2"] {
+        kefu.writes(customer, "hello").await;
+        kefu.until("the sound message is answered", async || {
+            kefu.replies(customer) == [FALLBACK]
+        })
+        .await;
+    }
+    kefu.quiet().await;
     assert_eq!(
         kefu.number("SELECT CAST(max(failures) AS TEXT) FROM account")
             .await,

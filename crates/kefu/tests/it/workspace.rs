@@ -3,6 +3,7 @@
 //! Each rule is data first: to change what is allowed, change the list, and say why in the commit.
 //! `scripts/check` runs exactly these tests.
 
+mod crash_points;
 mod graph;
 mod layout;
 mod manifests;

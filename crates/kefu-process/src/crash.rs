@@ -1,0 +1,137 @@
+//! Named places where a test lets the process die: after one durable effect and before the next.
+//!
+//! Compiled only with the feature `crash-points`, which nothing but the tests of the executable turns on. Without it
+//! passing a point costs nothing, and the variable has no meaning.
+//!
+//! `KEFU_CRASH_AT=page_committed=abort@1,reply_decided=panic@3` aborts the process, as `kill -9` would, at the first
+//! passage through `page_committed`, and panics at every third one through `reply_decided`. Passages are counted from
+//! the start of the process. A panic in the work of a job is contained by the worker and one in a callback by the
+//! server; anywhere else (the sweeper, a job that waits for its verdict) it ends the process, with 70.
+//!
+//! Not to be reached from here are the places inside of the queue's own crate, which knows no process: a copy that is
+//! published and its original not yet acked, and a spooled job that the broker has and the spool still holds.
+
+#[cfg(feature = "crash-points")]
+mod armed;
+// Tested in any case, so that a change of it cannot break unseen.
+#[cfg(any(test, feature = "crash-points"))]
+mod plan;
+
+#[cfg(feature = "crash-points")]
+pub use armed::{check, crash_point};
+
+/// Says where to crash. It has no `__`, so it is no setting.
+pub const VARIABLE: &str = "KEFU_CRASH_AT";
+
+/// Every point, and what has happened before it; in the order of a message's life. Each is passed at exactly one
+/// place in the sources, which a test of the workspace keeps so.
+pub const POINTS: &[(&str, &str)] = &[
+    (
+        "callback_opened",
+        "a callback was checked and decrypted; its job is nowhere yet",
+    ),
+    (
+        "callback_published",
+        "the broker has confirmed the job; WeCom has no answer",
+    ),
+    (
+        "callback_spooled",
+        "the disk spool has synced the job; WeCom has no answer",
+    ),
+    (
+        "account_claimed",
+        "a pull holds the lease on its account; nothing was asked",
+    ),
+    (
+        "page_pulled",
+        "sync_msg has answered; nothing of the page is stored",
+    ),
+    (
+        "page_committed",
+        "messages and cursor are stored; no welcome and no turn was published",
+    ),
+    (
+        "turns_hurried",
+        "turns were published, or wait in memory for their merge window; the account is held",
+    ),
+    (
+        "account_yielded",
+        "a pull that takes long has let its account go; its successor is not published",
+    ),
+    (
+        "account_released",
+        "a pull at its end has let its account go; its job is not acked",
+    ),
+    (
+        "turns_due",
+        "turns have left the memory after their merge window; they are not published",
+    ),
+    (
+        "conversation_claimed",
+        "a turn holds the lease on its conversation; nothing was asked or said",
+    ),
+    (
+        "conversation_transferred",
+        "WeCom has moved the session into the pool; the row does not say so",
+    ),
+    (
+        "answer_found",
+        "a rule, the model or the fallback has said what to answer; it is not stored",
+    ),
+    (
+        "reply_decided",
+        "the reply is stored and its messages are answered; none of its parts is marked",
+    ),
+    (
+        "part_marked",
+        "a part is marked as being sent; WeCom was not called",
+    ),
+    (
+        "part_called",
+        "WeCom has answered the call for a part, or the call has failed; the mark is unchanged",
+    ),
+    (
+        "part_settled",
+        "what became of a part is stored; the conversation is held",
+    ),
+    (
+        "conversation_released",
+        "a turn at its end has let its conversation go; its job is not acked",
+    ),
+    (
+        "welcome_taken",
+        "a welcome is marked as being sent; WeCom was not called",
+    ),
+    (
+        "welcome_called",
+        "WeCom has answered the call for a welcome, or the call has failed; the mark is unchanged",
+    ),
+    ("event_stored", "an app event is stored; its job is not acked"),
+    (
+        "job_failed",
+        "the failure stands on the job's row, if it has one; neither its copy nor its ack is at the queue",
+    ),
+    (
+        "rows_taken",
+        "the sweeper has moved rows on to their next wake-up; their jobs are not published",
+    ),
+    (
+        "letter_filed",
+        "a dead letter is archived, or its job put back; the letter is not acked",
+    ),
+    (
+        "replay_published",
+        "the job of a dead letter is published again; the letter is still wanted again",
+    ),
+];
+
+/// Refuses a `KEFU_CRASH_AT` that cannot be followed. Called where a role starts.
+#[cfg(not(feature = "crash-points"))]
+pub fn check() -> Result<(), crate::SettingsError> {
+    Ok(())
+}
+
+/// Passes a point of [`POINTS`].
+#[cfg(not(feature = "crash-points"))]
+#[inline(always)]
+pub fn crash_point(_name: &'static str) {}

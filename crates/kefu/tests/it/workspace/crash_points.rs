@@ -1,0 +1,56 @@
+//! The crash points that are listed are those that stand in the sources: one place each.
+
+use kefu_process::crash::POINTS;
+
+use super::layout::sources;
+use super::{check, read};
+
+/// The crate which defines them, and so passes none.
+const HOME: &str = "kefu-process";
+
+#[test]
+fn every_crash_point_is_listed_and_stands_at_one_place() {
+    let mut broken = Vec::new();
+    let mut passed = Vec::new();
+    let shipped = sources()
+        .into_iter()
+        .filter(|file| !file.iter().any(|part| part == "tests" || part == HOME));
+    for file in shipped {
+        // Without white space: rustfmt breaks long calls over lines.
+        let text: String = read(&file).split_whitespace().collect();
+        for call in text.split("crash_point(").skip(1) {
+            match call.strip_prefix('"').and_then(|rest| rest.split_once("\")")) {
+                Some((name, _)) => passed.push(name.to_owned()),
+                None => broken.push(format!("{}: a crash point is named by a literal", file.display())),
+            }
+        }
+    }
+    for (name, _) in POINTS {
+        let places = passed.iter().filter(|passed| passed == name).count();
+        if places != 1 {
+            broken.push(format!("{name} is passed at {places} places, not at one"));
+        }
+    }
+    for name in &passed {
+        if !POINTS.iter().any(|(listed, _)| listed == name) {
+            broken.push(format!("{name} is not in POINTS"));
+        }
+    }
+    check("crash points are listed and passed at one place each", &broken);
+}
+
+#[test]
+fn crash_points_are_listed_once_in_lower_case() {
+    let mut broken = Vec::new();
+    for (index, (name, before)) in POINTS.iter().enumerate() {
+        let is_snake = name.chars().all(|c| c.is_ascii_lowercase() || c == '_');
+        let is_new = !POINTS[..index].iter().any(|(earlier, _)| earlier == name);
+        if !is_snake || !is_new || before.is_empty() {
+            broken.push((*name).to_owned());
+        }
+    }
+    check(
+        "crash points are listed once, in snake case, with what was before",
+        &broken,
+    );
+}
