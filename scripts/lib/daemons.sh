@@ -31,6 +31,19 @@ members() {
     done 2>/dev/null
 }
 
+# The same and, of PostgreSQL, its children: each leads a session of its own. They work in its data folder.
+family() {
+    local link pid
+    members "$1"
+    [[ $1 == postgres ]] || return 0
+    find /proc/[0-9]*/cwd -maxdepth 0 \( -lname "$home/postgres/*" -o -lname "$postgres_elsewhere/*" \) 2>/dev/null |
+        while read -r link; do
+            pid=${link#/proc/}
+            pid=${pid%/cwd}
+            [[ $(cat "/proc/$pid/comm" 2>/dev/null) != postgres ]] || echo "$pid"
+        done
+}
+
 alive() { [[ -n $(members "$1") ]]; }
 
 # halt NAME…: asks all of them to end, waits for 15 s, then ends them.
@@ -84,6 +97,9 @@ load_settings() {
         end_strays
         rm -f "$home"/logs/*
         password=$(od -An -N16 -tx1 /dev/urandom | tr -d ' \n')
+        # One at a time, or two instances take the same ports.
+        exec 8>"$root/target/services.lock"
+        flock -w 60 8 || fail "another scripts/services has been choosing ports for a minute"
         # Below the range from which the kernel takes the ports of outgoing connections.
         amqp_port=$(free_port 27672)
         management_port=$(free_port 27673)
@@ -94,16 +110,17 @@ load_settings() {
         declare -p password amqp_port management_port distribution_port epmd_port redis_port postgres_port |
             sed 's/^declare -- //' >"$home/settings.new"
         mv "$home/settings.new" "$home/settings"
+        exec 8>&-
     fi
     # shellcheck disable=SC1091
     source "$home/settings"
 }
 
-# free_port FIRST: FIRST, or the next in steps of ten, on which nobody listens.
+# free_port FIRST: FIRST, or the next in steps of ten, on which nobody listens and which no other instance has chosen.
 free_port() {
     local port
     for ((port = $1; port < $1 + 2000; port += 10)); do
-        if ! (exec 3<>"/dev/tcp/127.0.0.1/$port") 2>/dev/null; then
+        if ! grep -qs "\"$port\"" "$root"/target/services*/settings && ! (exec 3<>"/dev/tcp/127.0.0.1/$port") 2>/dev/null; then
             echo "$port"
             return
         fi

@@ -48,9 +48,30 @@ first_program() {
     if [[ -n $newest ]]; then echo "$newest"; else command -v "$name"; fi
 }
 
-start_rabbitmq() {
+# Sets `environment`: the variables of the node and of who talks to it, as a command.
+rabbitmq_environment() {
     local folder=$home/rabbitmq cores
     cores=$(nproc)
+    environment=(
+        env -i PATH="$PATH" LANG=C.UTF-8 HOME="$folder" ERL_EPMD_ADDRESS=127.0.0.1 ERL_EPMD_PORT="$epmd_port"
+        RABBITMQ_NODENAME="kefu-$id@localhost" RABBITMQ_DIST_PORT="$distribution_port"
+        RABBITMQ_CONF_ENV_FILE="$folder/env.conf" RABBITMQ_CONFIG_FILE="$folder/rabbitmq.conf"
+        RABBITMQ_CONFIG_FILES="$folder/conf.d" RABBITMQ_ADVANCED_CONFIG_FILE="$folder/advanced.config"
+        RABBITMQ_ENABLED_PLUGINS_FILE="$folder/enabled_plugins" RABBITMQ_MNESIA_BASE="$folder/mnesia"
+        RABBITMQ_GENERATED_CONFIG_DIR="$folder/generated" RABBITMQ_SCHEMA_DIR="$folder/schema"
+        RABBITMQ_LOG_BASE="$home/logs" RABBITMQ_PID_FILE="$folder/node.pid"
+        # Few schedulers that do not spin: the machine is shared with a build and the tests.
+        RABBITMQ_SERVER_ADDITIONAL_ERL_ARGS="+S $((cores < 4 ? cores : 4)) +sbwt none +sbwtdcpu none +sbwtdio none -kernel inet_dist_use_interface {127,0,0,1}"
+    )
+}
+
+rabbitmqctl() {
+    rabbitmq_environment
+    (cd "$home/rabbitmq" && "${environment[@]}" "$rabbitmq_bin/rabbitmqctl" --quiet "$@")
+}
+
+start_rabbitmq() {
+    local folder=$home/rabbitmq
     mkdir -p "$folder/conf.d"
     cat >"$folder/rabbitmq.conf" <<CONF
 listeners.tcp.1 = 127.0.0.1:$amqp_port
@@ -68,17 +89,7 @@ CONF
     echo '[rabbitmq_management].' >"$folder/enabled_plugins"
     echo '[].' >"$folder/advanced.config"
     : >"$folder/env.conf"
-    local environment=(
-        env -i PATH="$PATH" LANG=C.UTF-8 HOME="$folder" ERL_EPMD_ADDRESS=127.0.0.1 ERL_EPMD_PORT="$epmd_port"
-        RABBITMQ_NODENAME="kefu-$id@localhost" RABBITMQ_DIST_PORT="$distribution_port"
-        RABBITMQ_CONF_ENV_FILE="$folder/env.conf" RABBITMQ_CONFIG_FILE="$folder/rabbitmq.conf"
-        RABBITMQ_CONFIG_FILES="$folder/conf.d" RABBITMQ_ADVANCED_CONFIG_FILE="$folder/advanced.config"
-        RABBITMQ_ENABLED_PLUGINS_FILE="$folder/enabled_plugins" RABBITMQ_MNESIA_BASE="$folder/mnesia"
-        RABBITMQ_GENERATED_CONFIG_DIR="$folder/generated" RABBITMQ_SCHEMA_DIR="$folder/schema"
-        RABBITMQ_LOG_BASE="$home/logs" RABBITMQ_PID_FILE="$folder/node.pid"
-        # Few schedulers that do not spin: the machine is shared with a build and the tests.
-        RABBITMQ_SERVER_ADDITIONAL_ERL_ARGS="+S $((cores < 4 ? cores : 4)) +sbwt none +sbwtdcpu none +sbwtdio none -kernel inet_dist_use_interface {127,0,0,1}"
-    )
+    rabbitmq_environment
     # Our own port mapper, in the foreground: RabbitMQ would start one that outlives it.
     alive epmd || launch epmd "$folder" "$epmd" -port "$epmd_port" -address 127.0.0.1
     until port_open "$epmd_port"; do
@@ -98,6 +109,11 @@ rabbitmq_answers() (
     printf 'GET /api/whoami HTTP/1.0\r\nAuthorization: Basic %s\r\n\r\n' "$(printf 'kefu:%s' "$password" | base64 -w 0)" >&3
     read -r -t 5 answer <&3 && [[ $answer == *' 200 '* ]]
 )
+
+print_rabbitmq_env() {
+    printf "export AMQP_URL='amqp://kefu:%s@127.0.0.1:%s/%%2f'\n" "$password" "$amqp_port"
+    printf "export RABBITMQ_MANAGEMENT_URL='http://kefu:%s@127.0.0.1:%s'\n" "$password" "$management_port"
+}
 
 start_redis() {
     local folder=$home/redis
@@ -119,6 +135,8 @@ redis_answers() (
     read -r -t 5 _ <&3 && read -r -t 5 answer <&3 && [[ $answer == +PONG* ]]
 )
 
+print_redis_env() { printf "export REDIS_URL='redis://default:%s@127.0.0.1:%s/0'\n" "$password" "$redis_port"; }
+
 start_postgres() {
     local folder=$home/postgres owner=()
     mkdir -p "$folder"
@@ -136,6 +154,8 @@ start_postgres() {
         make_cluster "$folder" "${owner[@]}" >>"$home/logs/postgres.log" 2>&1 9>&- ||
             fail "could not make the PostgreSQL cluster; see $home/logs/postgres.log"
     fi
+    # Killed, it leaves its lock behind, and where nobody collects dead processes it takes that for a living one.
+    [[ -n $(family postgres) ]] || rm -f "$folder/data/postmaster.pid"
     launch postgres "$folder" "${owner[@]}" "$postgres_bin/postgres" -D "$folder/data"
 }
 
@@ -160,5 +180,9 @@ CONF
 )
 
 postgres_answers() { "$postgres_bin/pg_isready" -q -t 5 -h 127.0.0.1 -p "$postgres_port" -U kefu -d kefu; }
+
+print_postgres_env() {
+    printf "export DATABASE_URL='postgres://kefu:%s@127.0.0.1:%s/kefu'\n" "$password" "$postgres_port"
+}
 
 port_open() { (exec 3<>"/dev/tcp/127.0.0.1/$1") 2>/dev/null; }

@@ -6,8 +6,10 @@ mod workspace;
 mod stage;
 
 mod by_hand;
+mod chaos;
 mod commands;
 mod conversation;
+mod crash_points;
 mod dead_letters;
 mod demo;
 mod fleet;

@@ -1,23 +1,28 @@
 //! What the end-to-end tests play on: real processes, the services, the simulated WeCom over HTTP.
 
-mod forwarder;
+mod callers;
+mod instance;
 mod process;
 mod roles;
 mod services;
 mod simulator;
+mod usage;
 
 use std::time::Duration;
 
 use tokio::time::{Instant, sleep};
 
-pub(crate) use forwarder::{Forwarder, free_port};
+pub(crate) use callers::Callers;
+pub(crate) use instance::Instance;
 pub(crate) use process::{Call, Ended, Running, kefu};
-pub(crate) use roles::{Role, app, both_roles, ingress, metric, worker};
-pub(crate) use services::Services;
+pub(crate) use roles::{
+    Role, app, app_named, both_roles, ingress, ingress_call, metric, worker, worker_call,
+};
+pub(crate) use services::{Services, moved};
 pub(crate) use simulator::Simulator;
 
 /// How long an event may take that does come, on a busy machine.
-pub(crate) const DEADLINE: Duration = Duration::from_secs(120);
+pub(crate) const DEADLINE: Duration = Duration::from_secs(if cfg!(feature = "chaos") { 600 } else { 120 });
 
 /// Asks until there is an answer.
 pub(crate) async fn eventually<T>(what: &str, mut ask: impl AsyncFnMut() -> Option<T>) -> T {

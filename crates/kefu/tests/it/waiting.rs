@@ -2,21 +2,13 @@
 
 use std::time::Duration;
 
+use kefu_faults::{FaultProxy, free_port};
 use reqwest::Url;
 
 use crate::official::post_body;
-use crate::stage::{Forwarder, Role, Services, Simulator, eventually, free_port, http, ingress, worker};
+use crate::stage::{Role, Services, Simulator, eventually, http, ingress, moved, worker};
 
 const FEW_STEPS: (&str, &str) = ("KEFU_QUEUE__RETRY_STEPS", "1s");
-
-/// `host:port` of a URL, and the URL with another port of this machine.
-fn moved(url: &str, port: u16) -> (String, String) {
-    let mut url = Url::parse(url).unwrap();
-    let place = format!("{}:{}", url.host_str().unwrap(), url.port().unwrap());
-    url.set_host(Some("127.0.0.1")).unwrap();
-    url.set_port(Some(port)).unwrap();
-    (place, url.into())
-}
 
 async fn not_ready(role: &Role, component: &str) {
     let (status, health) = eventually("health answers", async || {
@@ -52,11 +44,11 @@ async fn ready(role: &Role) {
 async fn a_worker_waits_for_its_database() {
     let services = Services::own().await;
     let simulator = Simulator::start().await;
-    let port = free_port().await;
+    let port = free_port().unwrap();
     let (place, url) = moved(&services.postgres, port);
     let worker = worker(&services, &simulator.url, &[FEW_STEPS, ("DATABASE_URL", &url)]).await;
     not_ready(&worker, "database").await;
-    let _forwarder = Forwarder::start(port, place).await;
+    let _proxy = FaultProxy::start_at(port, &place).unwrap();
     ready(&worker).await;
     worker.running.terminate().await;
     worker.running.ended().await.check_code(0);
@@ -66,7 +58,7 @@ async fn a_worker_waits_for_its_database() {
 #[tokio::test]
 async fn a_worker_that_still_waits_ends_when_it_is_asked_to() {
     let services = Services::own().await;
-    let nobody = format!("postgres://kefu:x@127.0.0.1:{}/kefu", free_port().await);
+    let nobody = format!("postgres://kefu:x@127.0.0.1:{}/kefu", free_port().unwrap());
     let worker = worker(
         &services,
         "http://127.0.0.1:9",
@@ -87,7 +79,7 @@ async fn a_worker_that_still_waits_ends_when_it_is_asked_to() {
 async fn an_ingress_waits_for_its_broker_and_takes_no_callback_meanwhile() {
     let services = Services::own().await;
     let simulator = Simulator::start().await;
-    let port = free_port().await;
+    let port = free_port().unwrap();
     let (place, url) = moved(&services.amqp, port);
     // Without a spool nothing else could take it.
     let more = [FEW_STEPS, ("AMQP_URL", url.as_str()), ("KEFU_QUEUE__SPOOL", "")];
@@ -109,7 +101,7 @@ async fn an_ingress_waits_for_its_broker_and_takes_no_callback_meanwhile() {
         (1.0 <= count).then_some(())
     })
     .await;
-    let _forwarder = Forwarder::start(port, place).await;
+    let _proxy = FaultProxy::start_at(port, &place).unwrap();
     ready(&ingress).await;
     eventually("the callback is taken", async || {
         (simulator.report().await["callbacks"] == 1).then_some(())

@@ -168,7 +168,7 @@ impl Running {
 
     /// Asks it to end, as an operator or a service manager does.
     pub(crate) async fn terminate(&self) {
-        let pid = self.child.id().unwrap();
+        let pid = self.pid();
         let sent = Command::new("sh")
             .arg("-c")
             .arg(format!("kill -TERM {pid}"))
@@ -179,7 +179,27 @@ impl Running {
 
     /// Ends it as a crash would: nothing is finished, nothing is said.
     pub(crate) async fn kill(mut self) {
+        self.kill_now().await;
+    }
+
+    /// The same, while it stays where it is. Returns when it is gone.
+    pub(crate) async fn kill_now(&mut self) {
         self.child.kill().await.unwrap();
+    }
+
+    /// Waits until it is gone, and leaves it where it is.
+    pub(crate) async fn exited(&mut self) {
+        let gone = timeout(DEADLINE, self.child.wait()).await;
+        assert!(gone.is_ok(), "still runs after {DEADLINE:?}");
+    }
+
+    #[cfg(feature = "chaos")]
+    pub(crate) fn has_exited(&mut self) -> bool {
+        self.child.try_wait().unwrap().is_some()
+    }
+
+    pub(crate) fn pid(&self) -> u32 {
+        self.child.id().unwrap()
     }
 
     pub(crate) async fn ended(self) -> Ended {

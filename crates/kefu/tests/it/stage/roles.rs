@@ -6,10 +6,15 @@ use kefu_simulator::Credentials;
 use secrecy::ExposeSecret;
 use serde_json::Value;
 
-use super::{Running, Services, Simulator, http, kefu};
+use super::{Call, Running, Services, Simulator, http, kefu};
 
 /// The app whose callbacks the simulator sends.
 pub(crate) fn app() -> Vec<(String, String)> {
+    app_named("default")
+}
+
+/// The same, under another name in the settings.
+pub(crate) fn app_named(name: &str) -> Vec<(String, String)> {
     let corp = Credentials::default();
     let pairs = [
         ("CORP_ID", corp.corp_id.as_str()),
@@ -18,8 +23,22 @@ pub(crate) fn app() -> Vec<(String, String)> {
         ("SECRET", corp.secret.expose_secret()),
     ];
     pairs
-        .map(|(key, value)| (format!("KEFU_APPS__DEFAULT__{key}"), value.to_owned()))
+        .map(|(key, value)| {
+            (
+                format!("KEFU_APPS__{}__{key}", name.to_uppercase()),
+                value.to_owned(),
+            )
+        })
         .to_vec()
+}
+
+/// Nothing where the settings have an app of another name.
+fn app_unless_in(settings: &[(&str, &str)]) -> Vec<(String, String)> {
+    let is_other = |name: &str| name.starts_with("KEFU_APPS__") && !name.starts_with("KEFU_APPS__DEFAULT__");
+    match settings.iter().any(|(name, _)| is_other(name)) {
+        true => Vec::new(),
+        false => app(),
+    }
 }
 
 /// A role and where it answers.
@@ -54,30 +73,42 @@ impl Role {
 }
 
 pub(crate) async fn ingress(services: &Services, more: &[(&str, &str)]) -> Role {
-    let call = more
-        .iter()
-        .fold(
-            kefu(&["run", "ingress"])
-                .set_all(&app())
-                .set_all(&services.settings()),
-            |call, (name, value)| call.set(name, value),
-        )
+    role(
+        ingress_call(services, more).start().await,
+        "ingress takes callbacks",
+    )
+    .await
+}
+
+/// The call of an ingress that may end before it takes callbacks.
+pub(crate) fn ingress_call(services: &Services, more: &[(&str, &str)]) -> Call {
+    let call = kefu(&["run", "ingress"])
+        .set_all(&app_unless_in(more))
+        .set_all(&services.settings())
         .set("KEFU_INGRESS__LISTEN", "127.0.0.1:0");
-    role(call.start().await, "ingress takes callbacks").await
+    more.iter()
+        .fold(call, |call, (name, value)| call.set(name, value))
 }
 
 pub(crate) async fn worker(services: &Services, wecom: &str, more: &[(&str, &str)]) -> Role {
+    role(
+        worker_call(services, wecom, more).start().await,
+        "worker answers health",
+    )
+    .await
+}
+
+/// The call of a worker that may end before it answers.
+pub(crate) fn worker_call(services: &Services, wecom: &str, more: &[(&str, &str)]) -> Call {
     let call = kefu(&["run", "worker"])
-        .set_all(&app())
+        .set_all(&app_unless_in(more))
         .set_all(&services.settings())
         .set("KEFU_WORKER__LISTEN", "127.0.0.1:0")
         .set("KEFU_WECOM__API_BASE", wecom)
         .set("KEFU_AI__BASE_URL", format!("{wecom}/v1"))
         .set("KEFU_CONVERSATION__MERGE_WINDOW", "200ms");
-    let call = more
-        .iter()
-        .fold(call, |call, (name, value)| call.set(name, value));
-    role(call.start().await, "worker answers health").await
+    more.iter()
+        .fold(call, |call, (name, value)| call.set(name, value))
 }
 
 /// Ingress and worker in one process on embedded engines below `folder`, known to the simulator.

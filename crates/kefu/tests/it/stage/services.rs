@@ -1,12 +1,12 @@
 use std::sync::atomic::{AtomicU32, Ordering};
 
 use reqwest::Url;
-use serde_json::Value;
+use serde_json::{Value, json};
 use sqlx::{AssertSqlSafe, Connection, PgConnection};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
-use super::http;
+use super::{Instance, http};
 
 /// The real services with a corner of each for one test: queues under a prefix, a schema, a Redis database.
 pub(crate) struct Services {
@@ -20,6 +20,15 @@ pub(crate) struct Services {
 
 impl Services {
     pub(crate) async fn own() -> Services {
+        Services::with(&[]).await
+    }
+
+    /// The same, with some of the services from instances of the test's own.
+    pub(crate) async fn with(instances: &[&Instance]) -> Services {
+        let service = |variable: &str| {
+            let own = instances.iter().find_map(|instance| instance.variable(variable));
+            own.map_or_else(|| service(variable), str::to_owned)
+        };
         static COUNT: AtomicU32 = AtomicU32::new(0);
         let number = COUNT.fetch_add(1, Ordering::Relaxed);
         let name = format!("kefu_e2e_{}_{number}", std::process::id());
@@ -69,9 +78,48 @@ impl Services {
         connection.close().await.unwrap();
     }
 
+    /// The one number a query of the test's own schema finds.
+    pub(crate) async fn count(&self, query: &str) -> i64 {
+        self.one(query).await
+    }
+
+    /// The one value a query of the test's own schema finds.
+    pub(crate) async fn one<T>(&self, query: &str) -> T
+    where
+        T: for<'r> sqlx::Decode<'r, sqlx::Postgres> + sqlx::Type<sqlx::Postgres> + Send + Unpin,
+    {
+        let mut connection = PgConnection::connect(&self.postgres).await.unwrap();
+        let found = sqlx::query_scalar(AssertSqlSafe(query.to_owned()));
+        let found = found.fetch_one(&mut connection).await.unwrap();
+        connection.close().await.unwrap();
+        found
+    }
+
     /// The queues of this test as the management page shows them.
     pub(crate) async fn queues(&self) -> Vec<Value> {
         self.listed("queues").await
+    }
+
+    /// Puts bytes into one of this test's lanes, as no Kefu would.
+    pub(crate) async fn publish(&self, lane: &str, bytes: &str) {
+        let url = format!("{}/api/exchanges/%2f/amq.default/publish", self.management);
+        let message = json!({
+            "routing_key": format!("{}.{lane}", self.prefix),
+            "properties": { "delivery_mode": 2 },
+            "payload": bytes,
+            "payload_encoding": "string",
+        });
+        let answer = http().post(url).json(&message).send().await.unwrap();
+        let answer: Value = answer.error_for_status().unwrap().json().await.unwrap();
+        assert_eq!(answer["routed"], true);
+    }
+
+    /// With all that is in it, as an operator does.
+    #[cfg(feature = "chaos")]
+    pub(crate) async fn delete_queue(&self, name: &str) {
+        let url = format!("{}/api/queues/%2f/{name}", self.management);
+        let deleted = http().delete(url).send().await.unwrap();
+        deleted.error_for_status().unwrap();
     }
 
     /// Takes everything away again; what a failed test leaves behind is in nobody's way.
@@ -101,7 +149,8 @@ impl Services {
         all.into_iter().filter(is_ours).collect()
     }
 
-    async fn flush_redis(&self) {
+    /// Forgets everything in this test's own database of Redis.
+    pub(crate) async fn flush_redis(&self) {
         let url = Url::parse(&self.redis).unwrap();
         let mut commands = vec![
             format!("SELECT {}", url.path().trim_start_matches('/')),
@@ -130,4 +179,13 @@ fn service(variable: &str) -> String {
     std::env::var(variable).unwrap_or_else(|_| {
         panic!("{variable} is not set: run `eval \"$(scripts/services start)\"` in the root, then the tests")
     })
+}
+
+/// `host:port` of a URL, and the URL with another port of this machine.
+pub(crate) fn moved(url: &str, port: u16) -> (String, String) {
+    let mut url = Url::parse(url).unwrap();
+    let place = format!("{}:{}", url.host_str().unwrap(), url.port().unwrap());
+    url.set_host(Some("127.0.0.1")).unwrap();
+    url.set_port(Some(port)).unwrap();
+    (place, url.into())
 }

@@ -26,6 +26,16 @@ impl Simulator {
         Simulator::script(customers, messages, callback_url, &[]).await
     }
 
+    /// With a pause between two bursts of each customer.
+    pub(crate) async fn play_slowly(
+        customers: u32,
+        messages: u32,
+        pause: &str,
+        callback_url: &str,
+    ) -> Simulator {
+        Simulator::script(customers, messages, callback_url, &["--pause", pause]).await
+    }
+
     async fn script(customers: u32, messages: u32, callback_url: &str, more: &[&str]) -> Simulator {
         let (customers, messages) = (customers.to_string(), messages.to_string());
         let script = [
@@ -95,6 +105,13 @@ impl Simulator {
     pub(crate) async fn enters(&self, customer: &str) {
         self.post(&format!("customers/{customer}/enter_session"), json!({}))
             .await;
+    }
+
+    /// A callback about something else than messages; the text is its plaintext.
+    pub(crate) async fn app_event(&self, text: &str) {
+        let url = format!("{}/simulator/app-event", self.url);
+        let answer = http().post(url).body(text.to_owned()).send().await.unwrap();
+        answer.error_for_status().unwrap();
     }
 
     pub(crate) async fn recalls(&self, customer: &str, msgid: &str) {

@@ -1,0 +1,349 @@
+//! A broker that is killed, frozen, away or silent: callbacks go to the disk spool, work waits, all come back alone.
+
+use std::time::Duration;
+
+#[cfg(feature = "chaos")]
+use kefu_process::health::PROBE_INTERVAL;
+use reqwest::Url;
+use serde_json::Value;
+use tokio::net::TcpStream;
+#[cfg(feature = "chaos")]
+use tokio::time::sleep_until;
+use tokio::time::{Instant, sleep};
+
+use super::{Case, Plan, Play, size};
+#[cfg(feature = "chaos")]
+use crate::stage::moved;
+use crate::stage::{Callers, Instance, Role, Services, eventually};
+
+/// Callbacks of an app, beside those of the script. The normal run shares its machine with other tests.
+const CALLS_PER_SECOND: u32 = if cfg!(feature = "chaos") { 100 } else { 30 };
+/// What the program asks the broker for, unless the URL says otherwise.
+#[cfg(feature = "chaos")]
+const HEARTBEAT: Duration = Duration::from_secs(10);
+/// Between what is so and the readers of a log or of health.
+#[cfg(feature = "chaos")]
+const NOTICED: Duration = Duration::from_secs(2);
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn s04_a_broker_killed_under_load_costs_no_callback_and_no_message() {
+    let kills = size(1, 10);
+    let case = Case::begin(
+        "4",
+        format!("kill -9 of the broker, {kills} times, {CALLS_PER_SECOND} callbacks/s"),
+    );
+    let siege = Siege::begin("s04", size("3s", "15s")).await;
+    let mut slowest = Duration::ZERO;
+    for _ in 0..kills {
+        // The pace of the load; a kill hits whatever happens to be under way.
+        sleep(size(Duration::from_secs(1), Duration::from_secs(5))).await;
+        siege.broker.kill("rabbitmq").await;
+        slowest = slowest.max(siege.returns().await);
+    }
+    siege.check_reconnected(slowest);
+    let (report, note) = siege.end().await;
+    case.end(&report, Some(slowest), note);
+}
+
+#[cfg(feature = "chaos")]
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn s04_a_broker_away_for_a_minute_costs_no_callback_and_no_message() {
+    let case = Case::begin("4", "broker killed and away for 60 s, 100 callbacks/s");
+    let siege = Siege::begin("s04_away", "15s").await;
+    siege.play.has_answered(1_000).await;
+    siege.broker.kill("rabbitmq").await;
+    sleep(Duration::from_secs(60)).await;
+    let recovery = siege.returns().await;
+    siege.check_reconnected(recovery);
+    let (report, note) = siege.end().await;
+    case.end(&report, Some(recovery), note);
+}
+
+#[cfg(feature = "chaos")]
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn s05_a_frozen_broker_is_noticed_and_costs_no_callback_and_no_message() {
+    let case = Case::begin("5", "broker frozen for 30 s, then for 60 s, 100 callbacks/s");
+    let siege = Siege::begin("s05", "20s").await;
+    siege.play.has_answered(1_000).await;
+    let (mut noticed, mut recovery) = (Duration::ZERO, Duration::ZERO);
+    for seconds in [30, 60] {
+        let (lost, connected) = (siege.said(LOST), siege.said(CONNECTED));
+        siege.broker.freeze("rabbitmq").await;
+        let frozen_at = Instant::now();
+        siege.everybody_says(LOST, &lost).await;
+        noticed = noticed.max(frozen_at.elapsed());
+        for worker in &siege.play.workers {
+            not_ready(worker, "queue: ").await;
+        }
+        let said_within = frozen_at.elapsed();
+        assert!(
+            said_within < 2 * HEARTBEAT + PROBE_INTERVAL + NOTICED,
+            "{said_within:?}"
+        );
+        sleep_until(frozen_at + Duration::from_secs(seconds)).await;
+        siege.broker.thaw("rabbitmq").await;
+        let thawed_at = Instant::now();
+        siege.everybody_says(CONNECTED, &connected).await;
+        recovery = recovery.max(thawed_at.elapsed());
+        siege.play.ready().await;
+    }
+    assert!(noticed < 2 * HEARTBEAT + NOTICED, "{noticed:?}");
+    let (report, note) = siege.end().await;
+    let note = format!("{note}; noticed after {:.1} s", noticed.as_secs_f64());
+    case.end(&report, Some(recovery), note);
+}
+
+#[cfg(feature = "chaos")]
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn s06_a_broker_away_for_long_is_found_again_and_nothing_has_piled_up() {
+    let case = Case::begin("6", "broker away for 5 min, 100 callbacks/s");
+    let siege = Siege::begin("s06", "40s").await;
+    siege.play.has_answered(1_000).await;
+    let before = siege.footprints();
+    siege.broker.kill("rabbitmq").await;
+    let last = siege.play.services.count("SELECT max(seq) FROM message").await;
+    sleep(Duration::from_secs(300)).await;
+    let away = siege.footprints();
+    let recovery = siege.returns().await;
+    siege.check_reconnected(recovery);
+    let back_at = Instant::now();
+    let owed = format!(
+        "SELECT count(*) FROM message WHERE origin = 'customer' AND handled IS NULL AND seq <= {last}"
+    );
+    eventually("what was owed is answered", async || {
+        (siege.play.services.count(&owed).await == 0).then_some(())
+    })
+    .await;
+    // However long the broker was away, the rows have not been put off meanwhile.
+    assert!(
+        back_at.elapsed() < Duration::from_secs(30),
+        "{:?}",
+        back_at.elapsed()
+    );
+    siege.play.has_answered(9_000).await;
+    let after = siege.footprints();
+    for grown in [
+        Footprint::growth(&before, &away),
+        Footprint::growth(&before, &after),
+    ] {
+        assert!(
+            grown.threads <= 5 && grown.files <= 5,
+            "{before:?} {away:?} {after:?}"
+        );
+    }
+    let (report, note) = siege.end().await;
+    let grown = Footprint::growth(&before, &after);
+    let note = format!(
+        "{note}; threads {:+}, open files {:+}",
+        grown.threads, grown.files
+    );
+    case.end(&report, Some(recovery), note);
+}
+
+#[cfg(feature = "chaos")]
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn s07_a_peer_that_takes_connections_and_is_silent_costs_no_threads() {
+    use kefu_faults::{FaultProxy, free_port};
+
+    let case = Case::begin("7", "broker silent for 90 s, connections are taken");
+    let services = Services::own().await;
+    let port = free_port().unwrap();
+    let (place, url) = moved(&services.amqp, port);
+    let proxy = FaultProxy::start_at(port, &place).unwrap();
+    let plan = Plan {
+        pause: "15s",
+        ..Plan::usual()
+    };
+    let play = Play::start(services, plan.set("AMQP_URL", url)).await;
+    play.has_answered(1_000).await;
+    let before = footprints(&play);
+    proxy.freeze();
+    let silent_until = Instant::now() + Duration::from_secs(90);
+    let mut most = 0;
+    while Instant::now() < silent_until {
+        most = most.max(Footprint::growth(&before, &footprints(&play)).threads);
+        // The pace of looking.
+        sleep(Duration::from_millis(500)).await;
+    }
+    for worker in &play.workers {
+        not_ready(worker, "queue: ").await;
+    }
+    proxy.thaw();
+    let recovery = play.ready().await;
+    play.has_answered(9_000).await;
+    let after = Footprint::growth(&before, &footprints(&play)).threads;
+    assert!(
+        most <= 3 && after <= 3,
+        "while silent {most:+}, afterwards {after:+}"
+    );
+    let report = play.end().await;
+    let note = format!("threads while silent {most:+}, afterwards {after:+}");
+    case.end(&report, Some(recovery), note);
+}
+
+/// A play on a broker of its own, and somebody who calls all the time.
+pub(super) struct Siege {
+    pub(super) broker: Instance,
+    pub(super) play: Play,
+    callers: Callers,
+}
+
+const CONNECTED: &str = "connected to the broker";
+#[cfg(feature = "chaos")]
+const LOST: &str = "connection to the broker lost";
+
+impl Siege {
+    /// `pause` between the bursts of a customer: the script lasts about five times as long, with `chaos` ten times.
+    pub(super) async fn begin(name: &'static str, pause: &'static str) -> Siege {
+        Siege::begin_with(
+            name,
+            Plan {
+                pause,
+                ..Plan::usual()
+            },
+        )
+        .await
+    }
+
+    pub(super) async fn begin_with(name: &'static str, plan: Plan) -> Siege {
+        let broker = Instance::start(name, &["rabbitmq"]).await;
+        // The log is searched again and again: not a line for every event.
+        let plan = plan.set("KEFU_LOG__LEVEL", "info,kefu_worker::jobs=warn");
+        let play = Play::start(Services::with(&[&broker]).await, plan).await;
+        play.ready().await;
+        let callers = Callers::start(&play.ingress.callback_url(), CALLS_PER_SECOND);
+        Siege {
+            broker,
+            play,
+            callers,
+        }
+    }
+
+    /// Starts the broker again: the time from the opening of its port until everybody was connected.
+    async fn returns(&self) -> Duration {
+        let connected = self.said(CONNECTED);
+        let url = Url::parse(&self.play.services.amqp).unwrap();
+        let address = (url.host_str().unwrap(), url.port().unwrap());
+        let returned = async {
+            let opened_at = eventually("the broker's port is open", async || {
+                TcpStream::connect(address).await.ok().map(|_| Instant::now())
+            })
+            .await;
+            self.everybody_says(CONNECTED, &connected).await;
+            opened_at.elapsed()
+        };
+        let ((), took) = tokio::join!(self.broker.start_again("rabbitmq"), returned);
+        took
+    }
+
+    #[track_caller]
+    fn check_reconnected(&self, after: Duration) {
+        assert!(
+            after < size(Duration::from_secs(15), Duration::from_secs(5)),
+            "{after:?}"
+        );
+    }
+
+    /// How often each role has said this.
+    fn said(&self, words: &str) -> Vec<usize> {
+        let said = |role: &Role| {
+            let lines = role.running.stderr();
+            lines.iter().filter(|line| line.contains(words)).count()
+        };
+        roles(&self.play).map(said).collect()
+    }
+
+    /// Waits until each role has said it once more than before.
+    async fn everybody_says(&self, words: &str, before: &[usize]) {
+        eventually(words, async || {
+            let now = self.said(words);
+            now.iter()
+                .zip(before)
+                .all(|(now, before)| before < now)
+                .then_some(())
+        })
+        .await;
+    }
+
+    #[cfg(feature = "chaos")]
+    fn footprints(&self) -> Vec<Footprint> {
+        footprints(&self.play)
+    }
+
+    /// Nobody calls any more: each call was answered with 200, and what it brought is stored. Then the play's end.
+    /// The totals, and figures for the table.
+    pub(super) async fn end(mut self) -> (Value, String) {
+        let answers = self.callers.end().await;
+        answers.check_all_taken_within(size(Duration::from_secs(4), Duration::from_millis(500)));
+        let taken = i64::try_from(answers.taken).unwrap();
+        eventually("every callback is stored", async || {
+            let stored = self.play.services.count("SELECT count(*) FROM app_event").await;
+            (stored == taken).then_some(())
+        })
+        .await;
+        self.play.events += taken;
+        let report = self.play.end().await;
+        let note = format!(
+            "{taken} callbacks, all 200 and stored, p99 {} ms",
+            answers.p99().as_millis()
+        );
+        (report, note)
+    }
+}
+
+fn roles(play: &Play) -> impl Iterator<Item = &Role> {
+    play.workers.iter().chain([&play.ingress])
+}
+
+/// Waits until the role says that it is not ready, and why.
+#[cfg(feature = "chaos")]
+pub(super) async fn not_ready(role: &Role, why: &str) -> String {
+    eventually("the role is not ready", async || {
+        let (_, ready) = role.get("/health/ready").await?;
+        let reason = ready["reasons"][0].as_str()?;
+        reason.starts_with(why).then(|| reason.to_owned())
+    })
+    .await
+}
+
+/// What a process takes of the system.
+#[cfg(feature = "chaos")]
+#[derive(Clone, Copy, Debug)]
+struct Footprint {
+    threads: i64,
+    files: i64,
+}
+
+#[cfg(feature = "chaos")]
+impl Footprint {
+    fn of(role: &Role) -> Footprint {
+        let process = format!("/proc/{}", role.running.pid());
+        let status = std::fs::read_to_string(format!("{process}/status")).unwrap();
+        let threads = status.lines().find_map(|line| line.strip_prefix("Threads:"));
+        let files = std::fs::read_dir(format!("{process}/fd")).unwrap().count();
+        Footprint {
+            threads: threads.unwrap().trim().parse().unwrap(),
+            files: i64::try_from(files).unwrap(),
+        }
+    }
+
+    /// Of the one that has grown most.
+    fn growth(before: &[Footprint], after: &[Footprint]) -> Footprint {
+        let pairs = || before.iter().zip(after);
+        Footprint {
+            threads: pairs()
+                .map(|(before, after)| after.threads - before.threads)
+                .max()
+                .unwrap(),
+            files: pairs()
+                .map(|(before, after)| after.files - before.files)
+                .max()
+                .unwrap(),
+        }
+    }
+}
+
+#[cfg(feature = "chaos")]
+fn footprints(play: &Play) -> Vec<Footprint> {
+    roles(play).map(Footprint::of).collect()
+}
