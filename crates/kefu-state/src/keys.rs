@@ -1,5 +1,7 @@
 //! The names of our keys in Redis, in one place; operators look at them, so they are part of the contract.
 
+use kefu_domain::ConversationKey;
+
 /// Claim on a callback of `app`: the owner while leased, then `done`.
 pub(crate) fn claim(app: &str, hash: &str) -> String {
     format!("event:processed:{app}:{hash}")
@@ -15,9 +17,21 @@ pub(crate) fn cursor(app: &str, account: &str) -> String {
     format!("kf:cursor:{app}:{account}")
 }
 
-/// End of the pause of one API of `app`, in Unix milliseconds.
+/// Length of the last pause of one API of `app`, in milliseconds. It lives twice as long as the pause lasts: the
+/// pause runs while more than its length is left of that, and is recent for the rest.
 pub(crate) fn pause(app: &str, api: &str) -> String {
     format!("pause:{app}:{api}")
+}
+
+/// Customer messages of one conversation whose answer has gone out, scored by when that was noted, in Unix
+/// milliseconds.
+pub(crate) fn said(conversation: &ConversationKey) -> String {
+    let ConversationKey {
+        corp,
+        account,
+        customer,
+    } = conversation;
+    format!("kf:said:{corp}:{account}:{customer}")
 }
 
 /// Never exists: what a ping writes nothing to. Inside a family we need rights for anyway.

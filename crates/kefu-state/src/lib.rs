@@ -12,11 +12,13 @@ mod availability;
 mod error;
 mod keys;
 mod memory;
+mod pause;
 mod redis_engine;
 mod scripts;
 mod settings;
 mod state;
 
 pub use error::StateError;
+pub use pause::{PAUSE_MAX, Pause};
 pub use settings::StateSettings;
 pub use state::{Claim, State, StateHealth};

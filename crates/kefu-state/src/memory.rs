@@ -2,10 +2,10 @@ use std::collections::{BTreeMap, HashMap};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use kefu_domain::Millis;
 use secrecy::{ExposeSecret, SecretString};
 use tokio::time::Instant;
 
+use crate::pause::Pause;
 use crate::state::Claim;
 
 // Together 10,000 entries. Each family has its own share, so that a flood of claims pushes no token out.
@@ -21,7 +21,8 @@ pub(crate) struct Memory(Mutex<Tables>);
 struct Tables {
     claims: Bounded<Claimed>,
     tokens: Bounded<SecretString>,
-    pauses: Bounded<Millis>,
+    /// Their lengths; an entry lives twice as long.
+    pauses: Bounded<Duration>,
 }
 
 enum Claimed {
@@ -91,15 +92,21 @@ impl Memory {
         }
     }
 
-    pub(crate) fn pause(&self, key: &str, until: Millis, life: Duration, now: Instant) {
+    pub(crate) fn pause(&self, key: &str, first: Duration, now: Instant) -> Pause {
         let pauses = &mut self.lock().pauses;
-        if pauses.get(key, now).is_none_or(|(stored, _)| *stored < until) {
-            pauses.put(key, until, now + life, now);
+        let known = pauses.get(key, now).map(|(length, until)| (*length, until - now));
+        if let Some(running) = known.and_then(|(length, life)| Pause::of(length, life)) {
+            return running;
         }
+        let pause = Pause::begin(first, known.map(|(length, _)| length));
+        pauses.put(key, pause.length, now + pause.life(), now);
+        pause
     }
 
-    pub(crate) fn paused_until(&self, key: &str, now: Instant) -> Option<Millis> {
-        self.lock().pauses.get(key, now).map(|(until, _)| *until)
+    pub(crate) fn paused(&self, key: &str, now: Instant) -> Option<Pause> {
+        let tables = self.lock();
+        let (length, until) = tables.pauses.get(key, now)?;
+        Pause::of(*length, until - now)
     }
 
     fn lock(&self) -> MutexGuard<'_, Tables> {

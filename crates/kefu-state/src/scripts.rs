@@ -4,6 +4,7 @@
 
 use std::time::Duration;
 
+use kefu_domain::MessageId;
 use redis::Cmd;
 
 use crate::keys;
@@ -28,10 +29,32 @@ if redis.call('GET', KEYS[1]) == ARGV[1] then redis.call('DEL', KEYS[1]) end";
 const GET_WITH_LIFE: &str = "
 return {redis.call('GET', KEYS[1]), redis.call('PTTL', KEYS[1])}";
 
-/// Written only if it is later than what is there.
-const SET_LATER: &str = "
-local stored = tonumber(redis.call('GET', KEYS[1]) or '')
-if not stored or stored < tonumber(ARGV[1]) then redis.call('SET', KEYS[1], ARGV[1], 'PX', ARGV[2]) end";
+/// Begins a pause, unless one runs: 1 if it began, its length, and what is left of it. After a recent one it is twice
+/// as long as that. What is there and cannot be ours counts as absent.
+const PAUSE: &str = "
+local length = tonumber(redis.call('GET', KEYS[1]) or '')
+local life = redis.call('PTTL', KEYS[1])
+local first, longest = tonumber(ARGV[1]), tonumber(ARGV[2])
+local known = length and 1 <= length and length <= longest and 0 < life
+if known and length < life then return {0, length, math.min(life - length, length)} end
+local next = first
+if known then next = math.max(first, math.min(2 * math.floor(length), longest)) end
+redis.call('SET', KEYS[1], next, 'PX', 2 * next)
+return {1, next, next}";
+
+/// Adds members with one score, drops the oldest beyond the number kept, and lives on from now.
+const NOTE: &str = "
+for place = 4, #ARGV do redis.call('ZADD', KEYS[1], ARGV[1], ARGV[place]) end
+redis.call('ZREMRANGEBYRANK', KEYS[1], 0, -1 - ARGV[2])
+redis.call('PEXPIRE', KEYS[1], ARGV[3])";
+
+/// 1 for each member that is there, else 0, in their order. One command for all exists from Redis 6.2 on only.
+const NOTED: &str = "
+local noted = {}
+for place, member in ipairs(ARGV) do
+    noted[place] = redis.call('ZSCORE', KEYS[1], member) and 1 or 0
+end
+return noted";
 
 pub(crate) fn claim(key: &str, owner: &str, lease: Duration) -> Cmd {
     eval(CLAIM, key).arg(owner).arg(milliseconds(lease)).take()
@@ -43,10 +66,6 @@ pub(crate) fn complete(key: &str, owner: &str, kept: Duration) -> Cmd {
 
 pub(crate) fn delete_if(key: &str, value: &str) -> Cmd {
     eval(DELETE_IF, key).arg(value).take()
-}
-
-pub(crate) fn get(key: &str) -> Cmd {
-    redis::cmd("GET").arg(key).take()
 }
 
 pub(crate) fn get_with_life(key: &str) -> Cmd {
@@ -62,8 +81,28 @@ pub(crate) fn set(key: &str, value: &str, life: Duration) -> Cmd {
         .take()
 }
 
-pub(crate) fn set_later(key: &str, value: i64, life: Duration) -> Cmd {
-    eval(SET_LATER, key).arg(value).arg(milliseconds(life)).take()
+pub(crate) fn pause(key: &str, first: Duration, longest: Duration) -> Cmd {
+    eval(PAUSE, key)
+        .arg(milliseconds(first))
+        .arg(milliseconds(longest))
+        .take()
+}
+
+pub(crate) fn note(key: &str, members: &[MessageId], score: i64, members_max: usize, life: Duration) -> Cmd {
+    let mut command = eval(NOTE, key);
+    command.arg(score).arg(members_max).arg(milliseconds(life));
+    with_members(command, members)
+}
+
+pub(crate) fn noted(key: &str, members: &[MessageId]) -> Cmd {
+    with_members(eval(NOTED, key), members)
+}
+
+fn with_members(mut command: Cmd, members: &[MessageId]) -> Cmd {
+    for member in members {
+        command.arg(member.as_str());
+    }
+    command
 }
 
 /// A write that changes nothing.

@@ -2,13 +2,14 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-use kefu_domain::Millis;
+use kefu_domain::{ConversationKey, MessageId, Millis};
 use redis::{Cmd, FromRedisValue};
 use secrecy::{ExposeSecret, SecretString};
 use tokio::time::Instant;
 
 use crate::error::StateError;
 use crate::memory::Memory;
+use crate::pause::{self, PAUSE_MAX, Pause};
 use crate::redis_engine::RedisEngine;
 use crate::settings::{StateSettings, Target};
 use crate::{keys, scripts};
@@ -17,7 +18,12 @@ use crate::{keys, scripts};
 const DONE_KEPT: Duration = Duration::from_secs(24 * 3600);
 /// How long the copy of a cursor is kept for people.
 const CURSOR_KEPT: Duration = Duration::from_secs(7 * 24 * 3600);
-/// No lease, token or pause lasts longer, whatever the caller or the outside says.
+/// How long it is remembered what was answered, from the last answer of a conversation on: as long as WeCom keeps
+/// messages (doc 94670), and so as long as one can be pulled again.
+const SAID_KEPT: Duration = Duration::from_secs(3 * 24 * 3600);
+/// Answered messages remembered of one conversation, the newest.
+const SAID_MAX: usize = 500;
+/// No lease or token lasts longer, whatever the caller or the outside says.
 const LIFE_MAX: Duration = Duration::from_secs(24 * 3600);
 
 /// What the processes share that is not the truth.
@@ -170,31 +176,73 @@ impl State {
             .await;
     }
 
-    /// Pauses one API of `app` until then, at most a day from `now`; never shortens a longer pause.
+    /// Begins a pause of one API of `app`; who comes while one runs joins it.
     ///
-    /// `api` tells calls with and without token apart.
-    pub async fn pause(&self, app: &str, api: &str, until: Millis, now: Millis) {
-        let life = until.since(now).min(LIFE_MAX);
-        if life.is_zero() {
-            return;
-        }
-        let until = now + life;
-        let key = keys::pause(app, api);
-        let paused: Option<()> = self
-            .ask("pause", &key, |key| scripts::set_later(key, until.0, life))
+    /// It lasts for `first`, at most [`PAUSE_MAX`]. Begun sooner after the end of the last one than that one lasted,
+    /// it lasts twice as long as that one. Only the engine's clock judges. `api` tells calls with and without token
+    /// apart.
+    pub async fn pause(&self, app: &str, api: &str, first: Duration) -> Pause {
+        let (key, first) = (keys::pause(app, api), pause::clamped(first));
+        let answer: Option<(u8, u64, u64)> = self
+            .ask("pause", &key, |key| scripts::pause(key, first, PAUSE_MAX))
             .await;
-        if paused.is_none() {
-            self.0.memory.pause(&key, until, life, Instant::now());
+        match answer {
+            Some((begun, length, left)) => Pause {
+                left: Duration::from_millis(left),
+                length: Duration::from_millis(length),
+                begun: begun == 1,
+            },
+            None => self.0.memory.pause(&key, first, Instant::now()),
         }
     }
 
-    /// When the pause of this API ends; None when there is none, or it is over at `now`.
-    pub async fn paused_until(&self, app: &str, api: &str, now: Millis) -> Option<Millis> {
+    /// The pause of this API that runs now.
+    pub async fn paused(&self, app: &str, api: &str) -> Option<Pause> {
         let key = keys::pause(app, api);
-        let answer: Option<Option<String>> = self.ask("paused_until", &key, scripts::get).await;
-        let shared = answer.flatten().and_then(|text| text.parse().ok()).map(Millis);
-        let own = self.0.memory.paused_until(&key, Instant::now());
-        shared.max(own).filter(|until| now < *until)
+        let answer: Option<(Option<String>, i64)> = self.ask("paused", &key, scripts::get_with_life).await;
+        let shared = answer.and_then(|(text, life)| {
+            let life = Duration::from_millis(u64::try_from(life).ok()?);
+            Pause::of(pause::length(&text?)?, life)
+        });
+        // What this process learnt while Redis was away is known to its memory only.
+        let own = self.0.memory.paused(&key, Instant::now());
+        [shared, own].into_iter().flatten().max_by_key(|pause| pause.left)
+    }
+
+    /// Notes that the answer to these messages has gone out, for 3 days after the last note of the conversation; the
+    /// newest 500 are kept.
+    ///
+    /// Nothing is noted while memory stands in: it ends with its process, and what that knows the database knows.
+    pub async fn note_said(&self, conversation: &ConversationKey, messages: &[MessageId], now: Millis) {
+        if messages.is_empty() {
+            return;
+        }
+        let key = keys::said(conversation);
+        let _noted: Option<()> = self
+            .ask("note_said", &key, |key| {
+                scripts::note(key, messages, now.0, SAID_MAX, SAID_KEPT)
+            })
+            .await;
+    }
+
+    /// Those of `messages` whose answer was noted as gone out; none while memory stands in.
+    pub async fn said_before(
+        &self,
+        conversation: &ConversationKey,
+        messages: &[MessageId],
+    ) -> Vec<MessageId> {
+        if messages.is_empty() {
+            return Vec::new();
+        }
+        let key = keys::said(conversation);
+        let noted: Option<Vec<bool>> = self
+            .ask("said_before", &key, |key| scripts::noted(key, messages))
+            .await;
+        let noted = messages.iter().zip(noted.unwrap_or_default());
+        noted
+            .filter(|(_, noted)| *noted)
+            .map(|(message, _)| message.clone())
+            .collect()
     }
 
     /// Answers at once, from what the last operations met.

@@ -198,6 +198,16 @@ impl Store {
         rows.into_iter().map(KnownRow::account).collect()
     }
 
+    /// The rows of an account whose corp and app are not known; WeCom gives its ids out once, so there is mostly one.
+    pub async fn accounts_called(&self, account: &AccountId) -> Result<Vec<AccountRow>, StoreError> {
+        const SQL: &str = "
+            SELECT corp, account, app, name, cursor, pulled_at, failures
+            FROM account WHERE account = $1 ORDER BY corp LIMIT $2";
+        let values = values![account.as_str(), ACCOUNTS_MAX];
+        let rows: Vec<KnownRow> = self.fetch_all(SQL, values).await?;
+        rows.into_iter().map(KnownRow::account).collect()
+    }
+
     /// Takes the account's lease, or notes on the row that its holder must pull once more.
     /// An account nobody knew is created by its first wake-up.
     pub async fn acquire_account(&self, ask: AcquireAccount<'_>) -> Result<AcquiredAccount, StoreError> {

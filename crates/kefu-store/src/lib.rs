@@ -32,7 +32,7 @@ pub use error::StoreError;
 pub use event::{EventRow, NewEvent};
 pub use migrate::Migrated;
 pub use outbox::{Owed, PartOutcome};
-pub use page::{EventEffect, Page, PageContent, PageMessage, PageOutcome};
+pub use page::{EventEffect, Late, Page, PageContent, PageMessage, PageOutcome};
 pub use reply::{ReplyFilter, ReplyRow, Resolution, Resolved};
 pub use scratch::Scratch;
 pub use settings::DatabaseSettings;

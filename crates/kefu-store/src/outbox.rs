@@ -1,4 +1,4 @@
-use kefu_domain::{CancelReason, Handled, PartName, msgid};
+use kefu_domain::{CancelReason, ConversationKey, Handled, MessageId, PartName, msgid};
 
 use crate::conversation::parts_of;
 use crate::sql::{Session, values};
@@ -164,6 +164,25 @@ impl Store {
                 .await?;
             one(session, corp, account, &new).await
         })
+    }
+
+    /// The messages that a reply answers, in the order of their arrival; none for one that answers no messages.
+    pub async fn answered_by(
+        &self,
+        key: &ConversationKey,
+        reply_id: &str,
+    ) -> Result<Vec<MessageId>, StoreError> {
+        const SQL: &str = "
+            SELECT msgid FROM message
+            WHERE corp = $1 AND account = $2 AND reply_id = $3 AND customer = $4
+            ORDER BY seq";
+        let (corp, account, customer) = parts_of(key);
+        let rows: Vec<(String,)> = self
+            .fetch_all(SQL, values![corp, account, reply_id, customer])
+            .await?;
+        rows.iter()
+            .map(|(id,)| MessageId::parse(id).map_err(StoreError::unreadable))
+            .collect()
     }
 
     /// Drops the planned parts of a reply. With [`Owed::Again`] its messages are owed again, except those

@@ -1,3 +1,4 @@
+mod late;
 mod plan;
 mod write;
 
@@ -11,6 +12,7 @@ use crate::sql::{Session, values};
 use crate::store::transact;
 use crate::text::clean_option;
 use crate::{AccountLease, Store, StoreError};
+pub use late::Late;
 use plan::Plan;
 use write::Writer;
 
@@ -103,6 +105,8 @@ pub enum PageOutcome {
         /// Messages that were stored before.
         repeated: u64,
         unreadable: u64,
+        /// Among the stored ones.
+        late: Late,
     },
     /// Somebody else moved the cursor: read on from there. Nothing was stored.
     CursorMoved { cursor: Option<String> },
@@ -231,6 +235,7 @@ struct Stored {
     stored: u64,
     repeated: u64,
     unreadable: u64,
+    late: Late,
 }
 
 impl Stored {
@@ -240,6 +245,7 @@ impl Stored {
         self.stored += other.stored;
         self.repeated += other.repeated;
         self.unreadable += other.unreadable;
+        self.late.add(other.late);
     }
 
     fn outcome(self) -> PageOutcome {
@@ -249,6 +255,7 @@ impl Stored {
             stored: self.stored,
             repeated: self.repeated,
             unreadable: self.unreadable,
+            late: self.late,
         }
     }
 }
@@ -280,6 +287,7 @@ async fn store(
     }
     stored.stored += plan.rows.len() as u64;
     stored.repeated += plan.repeated;
+    stored.late.add(plan.late(Millis(now)));
     stored.owed.extend(plan.owed(lease));
     stored.welcomes.extend(plan.pending_welcomes());
     Ok(())

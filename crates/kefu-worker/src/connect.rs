@@ -24,7 +24,7 @@ use crate::{AiSettings, ConversationSettings, ReplySettings, WorkerSettings};
 /// Longest time a setting may give one call: less than the time limits of the job around it.
 const CALL_TIMEOUT_MAX: Duration = Duration::from_secs(60);
 /// Longest `worker.rate_pause`.
-const RATE_PAUSE_MAX: Duration = Duration::from_secs(3600);
+const RATE_PAUSE_MAX: Duration = kefu_state::PAUSE_MAX;
 /// Longest `worker.breaker_wait`: it grows to twelve times as much.
 const BREAKER_WAIT_MAX: Duration = Duration::from_secs(300);
 const RETRY_FIRST: Duration = Duration::from_millis(200);

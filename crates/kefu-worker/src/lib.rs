@@ -8,6 +8,7 @@ mod apps;
 mod archiver;
 mod away;
 mod calls;
+mod catch_up;
 mod connect;
 mod context;
 mod gate;

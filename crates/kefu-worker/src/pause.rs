@@ -2,12 +2,14 @@
 
 use std::time::Duration;
 
-use kefu_domain::Millis;
-use kefu_process::clock;
+use kefu_state::Pause;
 use tracing::warn;
 
 use crate::context::Context;
 use crate::outcome::Fault;
+
+/// Longest time over which paused work comes back: what WeCom allows in it is more than waits after an hour.
+const SPREAD_MAX: Duration = Duration::from_secs(600);
 
 /// An API with a limit of its own.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -37,33 +39,31 @@ impl Api {
 
 /// Fails with the time to wait for while `api` is paused.
 pub(crate) async fn check(context: &Context, app: &str, api: Api) -> Result<(), Fault> {
-    match context
-        .state
-        .paused_until(app, api.as_str(), Millis(clock::now_ms()))
-        .await
-    {
+    match context.state.paused(app, api.as_str()).await {
         None => Ok(()),
-        Some(until) => Err(wait(until.since(Millis(clock::now_ms())), context.rate_pause)),
+        Some(pause) => Err(wait(pause)),
     }
 }
 
-/// WeCom said "too often": nobody calls `api` for a while.
+/// WeCom said "too often": nobody calls `api` for a while. For longer each time it says so soon after a pause: it blocks
+/// for a minute by its rule for minutes, and for an hour by that for hours (doc 90454).
 pub(crate) async fn start(context: &Context, app: &str, api: Api) -> Fault {
-    let now = Millis(clock::now_ms());
-    let pause = context.rate_pause;
-    let until = now + pause;
-    warn!(
-        app,
-        wecom.api = api.as_str(),
-        pause_ms = pause.as_millis(),
-        "rate limit: pausing {}",
-        api.as_str()
-    );
-    context.state.pause(app, api.as_str(), until, now).await;
-    wait(pause, pause)
+    let pause = context.state.pause(app, api.as_str(), context.rate_pause).await;
+    if pause.begun {
+        warn!(
+            app,
+            wecom.api = api.as_str(),
+            pause_ms = pause.length.as_millis(),
+            "rate limit: pausing {} for {:?}",
+            api.as_str(),
+            pause.length
+        );
+    }
+    wait(pause)
 }
 
 /// Paused work comes back spread over as long as the pause itself, so that it does not hit the limit again all at once.
-fn wait(left: Duration, pause: Duration) -> Fault {
-    Fault::Wait(left + pause.mul_f64(rand::random::<f64>()), "rate limit")
+fn wait(pause: Pause) -> Fault {
+    let spread = pause.length.min(SPREAD_MAX).mul_f64(rand::random::<f64>());
+    Fault::Wait(pause.left + spread, "rate limit")
 }

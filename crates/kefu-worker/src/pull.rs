@@ -17,6 +17,7 @@ use tracing::{debug, info, warn};
 use crate::apps::App;
 use crate::away;
 use crate::calls::call;
+use crate::catch_up::CatchUp;
 use crate::context::Context;
 use crate::jobs::welcome_job;
 use crate::lease::LEASE;
@@ -39,32 +40,47 @@ const PUBLISH_WITHIN: Duration = Duration::from_secs(10);
 pub(crate) enum Pulled {
     /// Nothing more was wanted, and the lease is given back.
     Drained,
-    /// There is more; the lease is still held.
+    /// There is more; the lease is still held. A stream of long ago is nobody's hurry.
     Unfinished { catching_up: bool },
 }
 
 /// What a run has done so far.
-struct Run {
+struct Run<'r> {
     started_at: Instant,
     pages: u32,
     cursor_moves: u32,
     owed: BTreeSet<ConversationKey>,
+    catch_up: &'r mut CatchUp,
 }
 
-impl Run {
+impl Run<'_> {
     fn is_over(&self) -> bool {
         PAGES_MAX <= self.pages || SOFT_LIMIT <= self.started_at.elapsed()
+    }
+
+    fn unfinished(&self, lease: &AccountLease) -> Pulled {
+        Pulled::Unfinished {
+            catching_up: lease.first_pull || lease.catching_up || self.catch_up.is_under_way(),
+        }
     }
 }
 
 /// Pulls until nothing more is wanted, or for as long as one run may take.
-pub(crate) async fn pull(context: &Context, app: &App, lease: AccountLease) -> Result<Pulled, Fault> {
+///
+/// What comes late is added to `catch_up`, also by a run that fails.
+pub(crate) async fn pull(
+    context: &Context,
+    app: &App,
+    lease: AccountLease,
+    catch_up: &mut CatchUp,
+) -> Result<Pulled, Fault> {
     crash_point("account_claimed");
     let mut run = Run {
         started_at: Instant::now(),
         pages: 0,
         cursor_moves: 0,
         owed: BTreeSet::new(),
+        catch_up,
     };
     let outcome = pull_to_end(context, app, lease, &mut run).await;
     // A run that failed or grew too long has stored messages all the same; they do not wait for the next one.
@@ -79,15 +95,13 @@ async fn pull_to_end(
     context: &Context,
     app: &App,
     mut lease: AccountLease,
-    run: &mut Run,
+    run: &mut Run<'_>,
 ) -> Result<Pulled, Fault> {
     loop {
         let noted = lease.wanted;
         while pull_page(context, app, &mut lease, run).await? {
             if run.is_over() {
-                return Ok(Pulled::Unfinished {
-                    catching_up: lease.catching_up,
-                });
+                return Ok(run.unfinished(&lease));
             }
         }
         // Only now: a later page may hold a servicer's answer, or take a question back.
@@ -103,9 +117,7 @@ async fn pull_to_end(
             Released::Again(fresh) => lease = fresh,
         }
         if run.is_over() {
-            return Ok(Pulled::Unfinished {
-                catching_up: lease.catching_up,
-            });
+            return Ok(run.unfinished(&lease));
         }
     }
 }
@@ -115,7 +127,7 @@ async fn pull_page(
     context: &Context,
     app: &App,
     lease: &mut AccountLease,
-    run: &mut Run,
+    run: &mut Run<'_>,
 ) -> Result<bool, Fault> {
     let page = fetch(context, app, lease).await?;
     crash_point("page_pulled");
@@ -150,9 +162,11 @@ async fn pull_page(
             stored,
             repeated,
             unreadable,
+            late,
         } => {
             crash_point("page_committed");
             count(lease, stored, repeated, unreadable);
+            run.catch_up.add(late);
             if let Some(cursor) = &cursor_after {
                 context
                     .state

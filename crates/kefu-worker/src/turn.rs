@@ -2,6 +2,7 @@
 
 mod answer;
 mod handover;
+mod said;
 mod send;
 mod session;
 
@@ -88,7 +89,7 @@ async fn round(context: &Context, app: &App, turn: &Turn) -> Result<Left, Fault>
             .cancel_reply(lease, &turn.open_parts[part].reply_id, reason, owed)
     };
     match turn.next_step() {
-        Step::Repeat(part) => drop(send(context, app, lease, &turn.open_parts[part]).await?),
+        Step::Repeat(part) => repeat(context, app, turn, &turn.open_parts[part]).await?,
         Step::GiveUp(part) => {
             let outcome = PartOutcome::Unknown {
                 error: "the 48 h window closed before its outcome was known".to_owned(),
@@ -103,12 +104,7 @@ async fn round(context: &Context, app: &App, turn: &Turn) -> Result<Left, Fault>
         Step::DropOvertaken(part) => {
             still_ours(drop_reply(part, CancelReason::Overtaken, Owed::Again).await?)?;
         }
-        Step::Say(part) => match session::check(context, app, &lease.key).await? {
-            MaySend::Yes => say(context, app, turn, &turn.open_parts[part].reply_id).await?,
-            MaySend::No { handled, reason } => {
-                still_ours(drop_reply(part, reason, Owed::Handled(handled)).await?)?;
-            }
-        },
+        Step::Say(part) => say(context, app, turn, &turn.open_parts[part]).await?,
         Step::Expire => return handle_owed(context, turn, Handled::Expired).await,
         Step::Answer => return answer::answer(context, app, turn).await,
         Step::Release => return Ok(Left::Nothing),
@@ -116,21 +112,49 @@ async fn round(context: &Context, app: &App, turn: &Turn) -> Result<Left, Fault>
     Ok(Left::More)
 }
 
-/// Sends what is open of one reply.
-async fn say(context: &Context, app: &App, turn: &Turn, reply_id: &str) -> Result<(), Fault> {
-    let parts = turn.open_parts.iter().filter(|part| part.reply_id == reply_id);
-    send_all(context, app, turn, parts).await
+/// Sends a part again whose call was begun.
+async fn repeat(context: &Context, app: &App, turn: &Turn, part: &Part) -> Result<(), Fault> {
+    let answered = context.store.answered_by(&turn.lease.key, &part.reply_id).await?;
+    if !said::settled(context, turn, part, &answered).await? {
+        let sent = send(context, app, &turn.lease, part).await?;
+        said::note(context, turn, &answered, sent).await;
+    }
+    Ok(())
 }
 
-/// Sends the parts of one reply in order; the rest of it is dropped by the store once a part has failed.
+/// Sends what is open of the reply that begins with this part, should the session still allow it.
+async fn say(context: &Context, app: &App, turn: &Turn, first: &Part) -> Result<(), Fault> {
+    let (lease, reply_id) = (&turn.lease, &first.reply_id);
+    let answered = context.store.answered_by(&lease.key, reply_id).await?;
+    let (reason, owed) = if said::overtook(context, turn, first, &answered).await {
+        // Owed again, they are looked through one by one.
+        (CancelReason::SaidBefore, Owed::Again)
+    } else {
+        match session::check(context, app, &lease.key).await? {
+            MaySend::Yes => {
+                let parts = turn.open_parts.iter().filter(|part| part.reply_id == *reply_id);
+                return send_all(context, app, turn, parts, &answered).await;
+            }
+            MaySend::No { handled, reason } => (reason, Owed::Handled(handled)),
+        }
+    };
+    still_ours(context.store.cancel_reply(lease, reply_id, reason, owed).await?)
+}
+
+/// Sends the parts of one reply to these messages in order; the store drops the rest of it once a part has failed.
 async fn send_all<'a>(
     context: &Context,
     app: &App,
     turn: &Turn,
     parts: impl Iterator<Item = &'a Part>,
+    answered: &[MessageId],
 ) -> Result<(), Fault> {
+    let mut answered = answered;
     for part in parts {
-        if send(context, app, &turn.lease, part).await? == Sent::ReplyOver {
+        let sent = send(context, app, &turn.lease, part).await?;
+        // Once is enough. Not the first part of the reply perhaps: whoever sent that may have died before the note.
+        said::note(context, turn, std::mem::take(&mut answered), sent).await;
+        if sent != Sent::Out {
             break;
         }
     }

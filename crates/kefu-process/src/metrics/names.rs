@@ -34,6 +34,10 @@ const COUNTERS: &[(&str, &str)] = &[
     ),
     ("kefu_jobs_total", "Jobs ended, by kind and outcome"),
     (
+        "kefu_messages_late_total",
+        "Customer messages stored more than two minutes after they were sent, history left out",
+    ),
+    (
         "kefu_messages_pulled_total",
         "Messages of pulled pages, by outcome (stored, repeated, unreadable)",
     ),
@@ -55,6 +59,10 @@ const COUNTERS: &[(&str, &str)] = &[
     (
         "kefu_retries_total",
         "Jobs sent to a retry step, by lane and step",
+    ),
+    (
+        "kefu_said_before_total",
+        "Customer messages owed by a database that has forgotten their answer",
     ),
     (
         "kefu_spool_drained_total",

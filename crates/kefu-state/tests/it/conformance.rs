@@ -2,10 +2,10 @@
 
 use std::time::Duration;
 
-use kefu_domain::Millis;
-use kefu_state::{Claim, State};
+use kefu_state::{Claim, PAUSE_MAX, State};
 use secrecy::{ExposeSecret, SecretString};
 use tokio::task::JoinSet;
+use tokio::time::{Instant, sleep};
 
 use crate::support::{self, eventually};
 
@@ -30,7 +30,10 @@ conformance!(
     a_token_ends_with_its_life,
     only_the_refused_token_is_dropped,
     a_pause_lasts_until_its_end,
-    a_pause_is_never_shortened,
+    a_limit_hit_by_many_at_once_begins_one_pause,
+    who_comes_while_a_pause_runs_neither_shortens_nor_prolongs_it,
+    a_limit_hit_again_soon_after_a_pause_doubles_it,
+    an_api_left_alone_for_as_long_as_its_pause_begins_anew,
     a_pause_is_of_one_app_and_one_api,
     the_cursor_mirror_takes_anything,
     extreme_values_harm_nobody,
@@ -39,7 +42,8 @@ conformance!(
 
 const HASH: &str = "2fd4e1c67a2d28fced849ee1bb76e7391b93eb12";
 const MINUTE: Duration = Duration::from_secs(60);
-const NOW: Millis = Millis(1_800_000_000_000);
+/// A pause whose end a test waits for; as long after it, it counts as recent.
+const SHORT: Duration = Duration::from_millis(600);
 
 #[track_caller]
 fn check<T: PartialEq + std::fmt::Debug>(found: T, expected: T) {
@@ -167,42 +171,74 @@ async fn only_the_refused_token_is_dropped(state: State) {
 }
 
 async fn a_pause_lasts_until_its_end(state: State) {
-    check(state.paused_until("default", "send_msg", NOW).await, None);
-    let until = NOW + MINUTE;
-    state.pause("default", "send_msg", until, NOW).await;
-    check(state.paused_until("default", "send_msg", NOW).await, Some(until));
-    check(
-        state
-            .paused_until("default", "send_msg", until - Duration::from_millis(1))
-            .await,
-        Some(until),
+    check(state.paused("default", "send_msg").await, None);
+    let begun = state.pause("default", "send_msg", MINUTE).await;
+    check((begun.left, begun.length, begun.begun), (MINUTE, MINUTE, true));
+    let running = state.paused("default", "send_msg").await.unwrap();
+    check((running.length, running.begun), (MINUTE, false));
+    assert!(
+        running.left <= MINUTE && MINUTE < running.left + support::DEADLINE,
+        "{running:?}"
     );
-    check(state.paused_until("default", "send_msg", until).await, None);
+
+    let started = Instant::now();
+    state.pause("default", "sync_msg", SHORT).await;
+    pause_ends(&state, "sync_msg").await;
+    assert!(SHORT / 2 < started.elapsed(), "{:?}", started.elapsed());
 }
 
-async fn a_pause_is_never_shortened(state: State) {
-    let (short, long, longer) = (NOW + MINUTE, NOW + 60 * MINUTE, NOW + 90 * MINUTE);
-    state.pause("default", "send_msg", long, NOW).await;
-    state.pause("default", "send_msg", short, NOW).await;
-    check(state.paused_until("default", "send_msg", NOW).await, Some(long));
-    state.pause("default", "send_msg", longer, NOW).await;
-    check(state.paused_until("default", "send_msg", NOW).await, Some(longer));
-    state.pause("default", "send_msg", NOW, NOW).await;
-    check(state.paused_until("default", "send_msg", NOW).await, Some(longer));
+async fn a_limit_hit_by_many_at_once_begins_one_pause(state: State) {
+    let mut callers = JoinSet::new();
+    for _ in 0..64 {
+        let state = state.clone();
+        callers.spawn(async move { state.pause("default", "send_msg", MINUTE).await });
+    }
+    let pauses = callers.join_all().await;
+    check(pauses.iter().filter(|pause| pause.begun).count(), 1);
+    check(pauses.iter().map(|pause| pause.length).max(), Some(MINUTE));
+    check(state.paused("default", "send_msg").await.unwrap().length, MINUTE);
+}
+
+async fn who_comes_while_a_pause_runs_neither_shortens_nor_prolongs_it(state: State) {
+    state.pause("default", "send_msg", MINUTE).await;
+    for first in [Duration::ZERO, SHORT, 30 * MINUTE] {
+        let joined = state.pause("default", "send_msg", first).await;
+        check((joined.length, joined.begun), (MINUTE, false));
+        assert!(joined.left <= MINUTE, "{joined:?}");
+    }
+}
+
+async fn a_limit_hit_again_soon_after_a_pause_doubles_it(state: State) {
+    state.pause("default", "send_msg", SHORT).await;
+    pause_ends(&state, "send_msg").await;
+    let second = state.pause("default", "send_msg", SHORT).await;
+    check((second.length, second.begun), (2 * SHORT, true));
+    pause_ends(&state, "send_msg").await;
+    // A longer first pause is never cut.
+    let third = state.pause("default", "send_msg", 3 * MINUTE).await;
+    check((third.length, third.begun), (3 * MINUTE, true));
+}
+
+async fn an_api_left_alone_for_as_long_as_its_pause_begins_anew(state: State) {
+    state.pause("default", "send_msg", SHORT).await;
+    pause_ends(&state, "send_msg").await;
+    // Nothing tells from outside that a pause is no longer recent, but time.
+    sleep(SHORT + SHORT / 2).await;
+    let later = state.pause("default", "send_msg", SHORT).await;
+    check((later.length, later.begun), (SHORT, true));
+}
+
+async fn pause_ends(state: &State, api: &str) {
+    eventually("the end of the pause", async || {
+        state.paused("default", api).await.is_none()
+    })
+    .await;
 }
 
 async fn a_pause_is_of_one_app_and_one_api(state: State) {
-    state
-        .pause("default", "sync_msg:without_token", NOW + MINUTE, NOW)
-        .await;
-    check(
-        state.paused_until("default", "sync_msg:with_token", NOW).await,
-        None,
-    );
-    check(
-        state.paused_until("other", "sync_msg:without_token", NOW).await,
-        None,
-    );
+    state.pause("default", "sync_msg:without_token", MINUTE).await;
+    check(state.paused("default", "sync_msg:with_token").await, None);
+    check(state.paused("other", "sync_msg:without_token").await, None);
 }
 
 async fn the_cursor_mirror_takes_anything(state: State) {
@@ -226,13 +262,13 @@ async fn extreme_values_harm_nobody(state: State) {
         .put_token("default", &SecretString::from("token"), Duration::MAX)
         .await;
     assert!(state.token("default").await.unwrap().1 <= day);
-    state.pause("default", "send_msg", Millis(i64::MAX), NOW).await;
+    let longest = state.pause("default", "send_msg", Duration::MAX).await;
+    check(longest.length, PAUSE_MAX);
     check(
-        state.paused_until("default", "send_msg", NOW).await,
-        Some(NOW + day),
+        state.paused("default", "send_msg").await.unwrap().length,
+        PAUSE_MAX,
     );
-    state.pause("default", "sync_msg", Millis(i64::MIN), NOW).await;
-    check(state.paused_until("default", "sync_msg", NOW).await, None);
+    assert!(state.pause("default", "sync_msg", Duration::ZERO).await.begun);
     check(state.health().degraded, false);
 }
 

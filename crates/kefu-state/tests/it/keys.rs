@@ -7,10 +7,19 @@ use kefu_state::{Claim, State};
 use redis::aio::MultiplexedConnection;
 use secrecy::ExposeSecret;
 
+use crate::said::{conversation, messages};
 use crate::support::{forget, prefix, raw, redis_info, redis_url, settings};
 
 const MINUTE: Duration = Duration::from_secs(60);
-const NOW: Millis = Millis(1_800_000_000_000);
+/// API and value. The last one is how an end in Unix milliseconds would look.
+const ODD_PAUSES: [(&str, &str); 6] = [
+    ("word", "soon"),
+    ("huge", "9e99"),
+    ("nan", "nan"),
+    ("negative", "-60000"),
+    ("endless", "60000"),
+    ("time", "1800000000000"),
+];
 
 /// The value under the key, and that its life is just under `life`.
 async fn check(raw: &mut MultiplexedConnection, key: &str, value: &str, life: Duration) {
@@ -51,10 +60,14 @@ async fn key_names_values_and_lifetimes_are_the_documented_ones() {
     let cursor = format!("{prefix}kf:cursor:default:wkA");
     check(&mut raw, &cursor, "4gw7", Duration::from_secs(7 * 24 * 3600)).await;
 
-    let until = NOW + MINUTE;
-    state.pause("default", "send_msg:with_token", until, NOW).await;
+    state.pause("default", "send_msg:with_token", MINUTE).await;
     let pause = format!("{prefix}pause:default:send_msg:with_token");
-    check(&mut raw, &pause, &until.to_string(), MINUTE).await;
+    check(&mut raw, &pause, "60000", 2 * MINUTE).await;
+
+    state
+        .note_said(&conversation("wm1"), &messages(&["m1"]), Millis(1))
+        .await;
+    let said = format!("{prefix}kf:said:ww1:wkA:wm1");
 
     state.ping().await.unwrap();
     let mut keys: Vec<String> = redis::cmd("KEYS")
@@ -65,7 +78,7 @@ async fn key_names_values_and_lifetimes_are_the_documented_ones() {
     keys.sort();
     assert_eq!(
         keys,
-        [claim, cursor, pause, token],
+        [claim, cursor, said, pause, token],
         "other keys than the documented ones"
     );
 }
@@ -81,10 +94,10 @@ async fn a_flushed_redis_is_forgotten_claims_and_nothing_worse() {
         Claim::Won
     );
     state.put_token("default", &"access".into(), MINUTE).await;
-    state.pause("default", "send_msg", NOW + MINUTE, NOW).await;
+    state.pause("default", "send_msg", MINUTE).await;
     forget(&prefix).await;
     assert!(state.token("default").await.is_none());
-    assert_eq!(state.paused_until("default", "send_msg", NOW).await, None);
+    assert_eq!(state.paused("default", "send_msg").await, None);
     state.release("default", "hash", "job-a:1").await;
     state.complete("default", "hash", "job-a:1").await;
     assert_eq!(
@@ -113,8 +126,9 @@ async fn values_that_are_not_ours_count_as_absent() {
     put("RPUSH", "event:processed:default:list", "x").await;
     put("RPUSH", "wecom:token:list", "x").await;
     put("SET", "wecom:token:endless", "x").await;
-    put("SET", "pause:default:send_msg", "soon").await;
-    put("SET", "pause:default:bytes", "9e99").await;
+    for (api, value) in ODD_PAUSES {
+        put("SET", &format!("pause:default:{api}"), value).await;
+    }
 
     assert_eq!(
         state.claim("default", "list", "job-a:1", MINUTE).await,
@@ -126,15 +140,15 @@ async fn values_that_are_not_ours_count_as_absent() {
     );
     assert!(state.token("list").await.is_none());
     assert!(state.token("endless").await.is_none());
-    assert_eq!(state.paused_until("default", "send_msg", NOW).await, None);
-    assert_eq!(state.paused_until("default", "bytes", NOW).await, None);
+    for (api, value) in ODD_PAUSES {
+        assert_eq!(state.paused("default", api).await, None, "{value}");
+        let begun = state.pause("default", api, MINUTE).await;
+        assert_eq!((begun.length, begun.begun), (MINUTE, true), "{value}");
+        let running = state.paused("default", api).await;
+        assert_eq!(running.map(|pause| pause.length), Some(MINUTE), "{value}");
+    }
     state.put_token("endless", &"ours".into(), MINUTE).await;
     assert_eq!(state.token("endless").await.unwrap().0.expose_secret(), "ours");
-    state.pause("default", "send_msg", NOW + MINUTE, NOW).await;
-    assert_eq!(
-        state.paused_until("default", "send_msg", NOW).await,
-        Some(NOW + MINUTE)
-    );
     assert!(!state.health().degraded, "one odd key is not the end of Redis");
 }
 
@@ -149,11 +163,29 @@ async fn a_user_with_only_the_documented_rights_is_enough() {
         ">right".to_owned(),
     ];
     rule.extend(
-        ["event:processed:*", "kf:cursor:*", "wecom:token:*", "pause:*"]
-            .map(|keys| format!("~{prefix}{keys}")),
+        [
+            "event:processed:*",
+            "kf:cursor:*",
+            "kf:said:*",
+            "wecom:token:*",
+            "pause:*",
+        ]
+        .map(|keys| format!("~{prefix}{keys}")),
     );
     let commands = [
-        "eval", "get", "pttl", "set", "setrange", "del", "select", "ping", "unwatch",
+        "eval",
+        "get",
+        "pttl",
+        "set",
+        "setrange",
+        "del",
+        "zadd",
+        "zscore",
+        "zremrangebyrank",
+        "pexpire",
+        "select",
+        "ping",
+        "unwatch",
     ];
     rule.extend(commands.map(|command| format!("+{command}")));
     let _: () = redis::cmd("ACL").arg(&rule).query_async(&mut raw).await.unwrap();
@@ -171,8 +203,11 @@ async fn a_user_with_only_the_documented_rights_is_enough() {
     state.token("default").await.unwrap();
     state.drop_token_if("default", "access").await;
     state.mirror_cursor("default", "wkA", "4gw7").await;
-    state.pause("default", "send_msg", NOW + MINUTE, NOW).await;
-    state.paused_until("default", "send_msg", NOW).await.unwrap();
+    state.pause("default", "send_msg", MINUTE).await;
+    state.paused("default", "send_msg").await.unwrap();
+    let (talk, said) = (conversation("wm1"), messages(&["m1"]));
+    state.note_said(&talk, &said, Millis(1)).await;
+    assert_eq!(state.said_before(&talk, &said).await, said);
     let health = state.health();
     let _: () = redis::cmd("ACL")
         .arg(&["DELUSER", &user])

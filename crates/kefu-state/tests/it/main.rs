@@ -4,4 +4,5 @@ mod away;
 mod conformance;
 mod keys;
 mod refusals;
+mod said;
 mod support;

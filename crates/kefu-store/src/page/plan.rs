@@ -6,7 +6,7 @@ use kefu_domain::{
 };
 use secrecy::SecretString;
 
-use super::{EventEffect, Page, PageContent, PageMessage};
+use super::{EventEffect, Late, Page, PageContent, PageMessage};
 use crate::AccountLease;
 use crate::text::{clean, clean_option};
 
@@ -106,6 +106,12 @@ impl<'p> Plan<'p> {
             .iter()
             .filter(|(_, change)| 0 < change.owed)
             .map(|(customer, _)| key(lease, customer))
+    }
+
+    /// What customers said long ago and nobody has seen before.
+    pub(super) fn late(&self, now: Millis) -> Late {
+        let said = |row: &&Row<'_>| row.origin == Origin::Customer && row.handled != Some(Handled::History);
+        Late::of(self.rows.iter().filter(said).map(|row| row.sent_at), now)
     }
 
     pub(super) fn pending_welcomes(&self) -> impl Iterator<Item = String> {

@@ -44,6 +44,11 @@ async fn an_account_is_created_by_its_first_wake_up_or_by_the_list(database: &Da
     assert_eq!(known.len(), 1);
     assert_eq!(known[0].name.as_deref(), Some("shop"));
     assert_eq!(store.accounts("renamed").await.unwrap()[0].account, other);
+    let called = store.accounts_called(&other).await.unwrap();
+    assert_eq!(called.len(), 1);
+    assert_eq!((&called[0].corp, called[0].app.as_str()), (&corp(), "renamed"));
+    let nobody = kefu_domain::AccountId::parse("wk3").unwrap();
+    assert!(store.accounts_called(&nobody).await.unwrap().is_empty());
     // Nobody has woken it yet: the sweeper does.
     assert_eq!(
         database

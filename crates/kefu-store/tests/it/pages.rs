@@ -1,3 +1,5 @@
+use std::time::Duration;
+
 use kefu_domain::{Handled, Millis, SessionState};
 use kefu_store::{AcquiredConversation, EventEffect, Page, PageContent, PageOutcome};
 
@@ -15,6 +17,7 @@ conformance!(
     a_new_message_opens_the_budget_again,
     newer_session_news_win,
     a_large_page_is_stored_whole,
+    what_came_late_is_counted_once_and_history_is_not,
     nothing_new_wakes_nobody,
     a_clock_from_the_future_does_not_shut_the_budget,
     a_page_that_moves_no_cursor_is_stored_and_is_no_progress,
@@ -227,6 +230,35 @@ async fn the_first_run_answers_only_what_is_young(database: &Database) {
             .await,
         0
     );
+}
+
+async fn what_came_late_is_counted_once_and_history_is_not(database: &Database) {
+    let store = &database.store;
+    let now = database.now().await;
+    let ago = |seconds: i64| Millis(now.0 - seconds * 1_000);
+    let lease = win(store, "j1").await;
+    let mut first = page(
+        None,
+        "c1",
+        vec![
+            says("history", "wm1", "yesterday", ago(86_400)),
+            says("late", "wm1", "an hour ago", ago(3_600)),
+            says("later", "wm2", "five minutes ago", ago(300)),
+            says("polled", "wm2", "a minute ago", ago(60)),
+            says("future", "wm2", "their clock is ahead", ago(-300)),
+        ],
+    );
+    first.history_before = Some(ago(7_200));
+    let late = |outcome| match outcome {
+        PageOutcome::Committed { late, .. } => late,
+        other => panic!("not committed: {other:?}"),
+    };
+    let found = late(store.commit_page(&lease, &first).await.unwrap());
+    assert_eq!(found.messages, 2);
+    let (hour, minute) = (Duration::from_secs(3_600), Duration::from_secs(60));
+    assert!((hour..hour + minute).contains(&found.longest), "{found:?}");
+    let again = page(Some("c1"), "c2", first.messages);
+    assert!(late(store.commit_page(&lease, &again).await.unwrap()).is_none());
 }
 
 async fn turns_wait_while_old_pages_are_read(database: &Database) {

@@ -9,6 +9,7 @@ conformance!(
     a_refused_part_ends_its_reply,
     an_unknown_part_ends_its_reply_and_its_messages_stay_answered,
     a_reply_said_before_is_not_said_again,
+    a_reply_knows_the_messages_it_answers,
     states_only_move_forward,
     a_report_of_failure_arrives_whenever_it_likes,
     a_replanned_part_has_a_new_msgid_and_keeps_its_place,
@@ -195,6 +196,30 @@ async fn a_reply_said_before_is_not_said_again(database: &Database) {
         "said_before"
     );
     assert_eq!(database.handled("m1").await, "answered");
+}
+
+async fn a_reply_knows_the_messages_it_answers(database: &Database) {
+    let store = &database.store;
+    let now = database.now().await;
+    let messages = vec![
+        says("m1", "wm1", "one", now),
+        says("x1", "wm2", "other", now),
+        says("m2", "wm1", "two", now),
+    ];
+    pull(store, messages).await;
+    let mine = turn(store, "wm1", "t1").await;
+    let parts = decide(store, &mine, &["a", "b"]).await;
+    let answered = async |who| store.answered_by(&key(who), &parts[1].reply_id).await.unwrap();
+    assert_eq!(answered("wm1").await, [id("m1"), id("m2")]);
+    assert!(answered("wm2").await.is_empty());
+    // Once something of it is out they stay its own: what is noted as said is never owed again.
+    send(database, &mine, &parts[0]).await;
+    settle(database, &mine, &parts[0], PartOutcome::Sent).await;
+    let reason = CancelReason::Overtaken;
+    let cancelled = store.cancel_reply(&mine.lease, &parts[0].reply_id, reason, Owed::Again);
+    assert!(cancelled.await.unwrap());
+    assert_eq!(answered("wm1").await, [id("m1"), id("m2")]);
+    assert!(owed(&reload(store, &mine.lease).await).is_empty());
 }
 
 async fn states_only_move_forward(database: &Database) {

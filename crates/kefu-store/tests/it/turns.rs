@@ -16,6 +16,7 @@ conformance!(
     what_arrives_while_a_turn_ends_is_not_forgotten,
     a_turn_reads_no_more_than_its_limits,
     history_is_what_was_said_in_order,
+    what_was_not_ours_to_answer_is_no_open_question,
     a_failed_turn_counts_and_a_parked_one_does_not,
     giving_up_leaves_nothing_owed,
     messages_can_be_ended_without_an_answer,
@@ -320,6 +321,44 @@ async fn history_is_what_was_said_in_order(database: &Database) {
     assert_eq!(again.open_parts.len(), 1);
     assert!(again.open_parts[0].reply_started);
     assert_eq!(again.open_parts[0].status, PartStatus::Planned);
+}
+
+/// Messages that became `history` stand among what was said, but not last: there a model would answer them.
+async fn what_was_not_ours_to_answer_is_no_open_question(database: &Database) {
+    let store = &database.store;
+    let now = database.now().await;
+    let said = |turn: &kefu_store::Turn| -> Vec<String> {
+        turn.history.iter().filter_map(|line| line.text.clone()).collect()
+    };
+    pull(store, vec![says("m1", "wm1", "old", now)]).await;
+    let mine = turn(store, "wm1", "t1").await;
+    let (lease, history) = (&mine.lease, Handled::History);
+    assert!(store.set_handled(lease, &[id("m1")], history).await.unwrap());
+    pull(
+        store,
+        vec![says("m2", "wm1", "older", now), says("m3", "wm1", "open", now)],
+    )
+    .await;
+    assert!(store.set_handled(lease, &[id("m2")], history).await.unwrap());
+    let second = reload(store, lease).await;
+    assert_eq!(owed(&second), ["m3"]);
+    assert!(said(&second).is_empty(), "{:?}", second.history);
+    let parts = decide(store, &second, &["answer"]).await;
+    assert!(store.mark_sending(lease, &parts[0].msgid).await.unwrap());
+    let sent = kefu_store::PartOutcome::Sent;
+    store.settle_part(lease, &parts[0].msgid, &sent).await.unwrap();
+    database
+        .sql("UPDATE message SET received_at = received_at - 1000")
+        .await;
+    let third = reload(store, lease).await;
+    assert_eq!(said(&third), ["old", "older", "open", "answer"]);
+    pull(store, vec![says("m4", "wm1", "again", now)]).await;
+    database
+        .sql("UPDATE message SET received_at = received_at + 2000 WHERE msgid = 'm4'")
+        .await;
+    assert!(store.set_handled(lease, &[id("m4")], history).await.unwrap());
+    let fourth = reload(store, lease).await;
+    assert_eq!(said(&fourth), ["old", "older", "open", "answer"]);
 }
 
 async fn a_failed_turn_counts_and_a_parked_one_does_not(database: &Database) {

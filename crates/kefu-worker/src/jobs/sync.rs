@@ -10,7 +10,7 @@ use kefu_domain::{AccountId, CorpId, Millis};
 use kefu_process::crash::crash_point;
 use kefu_process::{clock, trace};
 use kefu_queue::{Job, Lane, PublishError, Verdict};
-use kefu_store::{AccountLease, AcquireAccount, AcquiredAccount};
+use kefu_store::{AccountLease, AccountRow, AcquireAccount, AcquiredAccount};
 use serde::Deserialize;
 use serde_json::json;
 use tracing::{debug, error, info, warn};
@@ -18,6 +18,7 @@ use tracing::{debug, error, info, warn};
 use super::{KF_SYNC, SWEPT_ATTEMPT};
 use crate::apps::App;
 use crate::away;
+use crate::catch_up::{CatchUp, Note};
 use crate::context::Context;
 use crate::lease::{LEASE, guarded};
 use crate::outcome::{Fault, JobError};
@@ -32,23 +33,24 @@ struct Payload {
     account: Option<String>,
     /// The callback's, good for 10 min.
     token: Option<String>,
+    /// What the runs before this one have met, for a long stream.
+    late: Option<Note>,
 }
 
 pub(super) async fn run(context: &Context, job: &Job, redelivered: bool) -> Result<Verdict, JobError> {
     let payload = Payload::deserialize(&job.payload)
         .map_err(|_| JobError::Dead(anyhow!("payload of a pull does not read")))?;
-    let app = context
-        .apps
-        .get(&job.app)
-        // While workers are replaced one by one, another may know it already.
-        .ok_or_else(|| JobError::Retry(anyhow!("app {} is not in the settings", job.app)))?;
     let Some(account) = payload.account.filter(|account| !account.is_empty()) else {
         // The token is the app's, not the account's.
         let token = payload.token.as_deref().map(|token| (token, job.received_at));
-        wake_accounts_of(context, &job.app, token).await?;
+        match context.apps.get(&job.app) {
+            Some(_) => wake_accounts_of(context, &job.app, token).await?,
+            None => wake_rows_of(context, &job.app, token).await?,
+        }
         return Ok(Verdict::Done);
     };
     let account = AccountId::parse(&account).map_err(|error| JobError::Dead(error.into()))?;
+    let app = app_of(context, &job.app, &account).await?;
     if !app.serves(&account) {
         debug!(account.id = %account, "account is not among apps.{}.accounts", app.name);
         return Ok(Verdict::Done);
@@ -63,20 +65,72 @@ pub(super) async fn run(context: &Context, job: &Job, redelivered: bool) -> Resu
         received_at: job.received_at,
         lease: LEASE,
     };
+    let catch_up = CatchUp::after(payload.late);
     match context.store.acquire_account(ask).await? {
-        AcquiredAccount::Held => Ok(Verdict::Done),
-        AcquiredAccount::Won(lease) => hold(context, app, lease, job.attempt).await,
+        AcquiredAccount::Held => {
+            catch_up.tell_so_far(&account);
+            Ok(Verdict::Done)
+        }
+        AcquiredAccount::Won(lease) => hold(context, app, lease, job.attempt, catch_up).await,
     }
 }
 
+/// The app to pull an account as. Under a name that is not in the settings it is the one that serves the account's row:
+/// apps are renamed, and what was queued before keeps the old name.
+async fn app_of<'c>(context: &'c Context, name: &str, account: &AccountId) -> Result<&'c App, JobError> {
+    if let Some(app) = context.apps.get(name) {
+        return Ok(app);
+    }
+    let mut rows = context.store.accounts_called(account).await?;
+    rows.sort_by_key(|row| row.app != name);
+    rows.iter()
+        .find_map(|row| context.apps.of_row(&row.app, &row.corp, account))
+        .ok_or_else(|| unknown(name))
+}
+
+/// Pulls what is known under a name that is not in the settings, as the apps that serve it now.
+async fn wake_rows_of(context: &Context, name: &str, token: Option<(&str, Millis)>) -> Result<(), JobError> {
+    let rows = context.store.accounts(name).await?;
+    let served = |row: &AccountRow| context.apps.of_row(name, &row.corp, &row.account);
+    if !rows.iter().any(|row| served(row).is_some()) {
+        return Err(unknown(name));
+    }
+    for row in rows {
+        if let Some(app) = served(&row) {
+            publish(context, app, &row.account, Lane::High, token)
+                .await
+                .map_err(|error| JobError::Retry(anyhow::Error::new(error)))?;
+        }
+    }
+    Ok(())
+}
+
+/// While workers are replaced one by one, another may know the app already.
+fn unknown(app: &str) -> JobError {
+    JobError::Retry(anyhow!("app {app} is not in the settings"))
+}
+
 /// Pulls while the lease lasts, then writes to the row how it went.
-async fn hold(context: &Context, app: &App, lease: AccountLease, attempt: u32) -> Result<Verdict, JobError> {
-    let work = guarded(pull(context, app, lease.clone()), || {
+async fn hold(
+    context: &Context,
+    app: &App,
+    lease: AccountLease,
+    attempt: u32,
+    mut catch_up: CatchUp,
+) -> Result<Verdict, JobError> {
+    let work = guarded(pull(context, app, lease.clone(), &mut catch_up), || {
         context.store.extend_account(&lease, LEASE)
     });
-    match contained(work).await {
+    let outcome = contained(work).await;
+    match &outcome {
+        Ok(Pulled::Unfinished { .. }) => (),
+        Ok(Pulled::Drained) => catch_up.tell_end(&lease.account),
+        Err(Fault::LeaseLost | Fault::Wait(..)) => catch_up.tell_so_far(&lease.account),
+        Err(_) => catch_up.tell_this_run(&lease.account),
+    }
+    match outcome {
         Ok(Pulled::Drained) | Err(Fault::LeaseLost) => Ok(Verdict::Done),
-        Ok(Pulled::Unfinished { catching_up }) => succeed(context, app, &lease, catching_up).await,
+        Ok(Pulled::Unfinished { catching_up }) => succeed(context, app, &lease, catching_up, &catch_up).await,
         Err(Fault::StoreAway(error)) => Err(JobError::StoreAway(error)),
         Err(Fault::Wait(wait, _)) => {
             context.store.park_account(&lease, wait).await?;
@@ -126,14 +180,18 @@ async fn succeed(
     app: &App,
     lease: &AccountLease,
     catching_up: bool,
+    catch_up: &CatchUp,
 ) -> Result<Verdict, JobError> {
     let lane = if catching_up { Lane::Low } else { Lane::High };
     info!(account.id = %lease.account, job.lane = lane.as_str(), "stream is long: pulling on in another job");
     // Released first: the successor must not find the lease held and leave.
     context.store.yield_account(lease).await?;
     crash_point("account_yielded");
-    if let Err(error) = publish(context, app, &lease.account, lane, None).await {
+    let mut successor = job(app, &lease.account, lane, None);
+    successor.payload["late"] = json!(catch_up.note());
+    if let Err(error) = context.queue.publish(&successor, PUBLISH_WITHIN).await {
         warn!("successor not published, the row will wake: {error}");
+        catch_up.tell_so_far(&lease.account);
     }
     Ok(Verdict::Done)
 }

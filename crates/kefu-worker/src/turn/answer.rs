@@ -11,7 +11,7 @@ use tracing::{error, info, warn};
 
 use super::handover::hand_over;
 use super::session::{self, MaySend};
-use super::{Left, count, handle_owed, left, now, owed_ids, send_all};
+use super::{Left, count, handle_owed, left, now, owed_ids, said, send_all};
 use crate::apps::App;
 use crate::context::Context;
 use crate::model::{Line, Model, Role};
@@ -26,6 +26,9 @@ const MODEL_FAILURES_MAX: u32 = 2;
 
 /// Answers everything that is owed with one reply.
 pub(super) async fn answer(context: &Context, app: &App, turn: &Turn) -> Result<Left, Fault> {
+    if said::end_owed(context, turn).await? {
+        return Ok(Left::More);
+    }
     if let MaySend::No { handled, .. } = session::check(context, app, &turn.lease.key).await? {
         return handle_owed(context, turn, handled).await;
     }
@@ -76,7 +79,7 @@ async fn reply(context: &Context, app: &App, turn: &Turn, text: &str) -> Result<
     let open = parts
         .iter()
         .filter(|part| matches!(part.status, PartStatus::Planned | PartStatus::Sending));
-    send_all(context, app, turn, open).await?;
+    send_all(context, app, turn, open, &decision.answered).await?;
     histogram!("kefu_reply_duration_seconds").record(now().since(last.sent_at).as_secs_f64());
     Ok(left(turn))
 }

@@ -22,9 +22,18 @@ use crate::pause::{self, Api};
 /// What follows a part that was settled.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Sent {
-    Next,
-    /// No further part of its reply goes out.
+    /// The next part may follow.
+    Out,
+    /// It was out before, and with it the whole reply.
+    OutBefore,
+    /// No further part of its reply goes out now.
     ReplyOver,
+}
+
+impl Sent {
+    pub(super) fn is_out(self) -> bool {
+        matches!(self, Sent::Out | Sent::OutBefore)
+    }
 }
 
 /// One call, with its part and what is known of earlier calls.
@@ -115,19 +124,19 @@ impl Sending<'_> {
                 if end == CallEnd::MsgidUsed {
                     info!("part had gone out before: its msgid is used");
                 }
-                (PartOutcome::Sent, "sent", Sent::Next)
+                (PartOutcome::Sent, "sent", Sent::Out)
             }
             PartNote::SaidBefore => {
                 error!(
                     "msgid used before its first call: was the database restored from a backup? reply taken as said"
                 );
-                (PartOutcome::SaidBefore, "said_before", Sent::ReplyOver)
+                (PartOutcome::SaidBefore, "said_before", Sent::OutBefore)
             }
-            PartNote::Ambiguous => (PartOutcome::Ambiguous { error }, "ambiguous", Sent::Next),
+            PartNote::Ambiguous => (PartOutcome::Ambiguous { error }, "ambiguous", Sent::ReplyOver),
             PartNote::PlanAgain => {
                 let (store, msgid) = (&self.context.store, &self.part.msgid);
                 store.replan_part(self.lease, msgid, &error).await?;
-                return Ok(Sent::Next);
+                return Ok(Sent::ReplyOver);
             }
             PartNote::Unknown => (PartOutcome::Unknown { error }, "unknown", Sent::ReplyOver),
             PartNote::Failed => (

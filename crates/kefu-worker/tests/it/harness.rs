@@ -1,5 +1,6 @@
 //! One Kefu and one simulator for each test: ingress, worker, queue and database in one process.
 
+mod log;
 mod seen;
 
 use std::fmt::Display;
@@ -22,6 +23,8 @@ use sqlx::{Connection, SqlSafeStr, SqliteConnection};
 use tempfile::TempDir;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
+
+pub(crate) use log::Log;
 
 pub(crate) const ACCOUNT: &str = "wkKefuSimulatorAccount0000000001";
 pub(crate) const OTHER_ACCOUNT: &str = "wkKefuSimulatorAccount0000000002";

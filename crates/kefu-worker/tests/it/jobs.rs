@@ -87,7 +87,7 @@ async fn an_unknown_version_climbs_the_ladder_before_it_dies() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn an_app_that_is_not_in_the_settings_climbs_the_ladder_before_it_dies() {
     let kefu = Kefu::start().await;
-    check_dead(&kefu, &wake_up("gone", ACCOUNT), "out_of_attempts", 4).await;
+    check_dead(&kefu, &wake_up("gone", "wkOfNobody"), "out_of_attempts", 4).await;
     assert!(
         kefu.dead_letters().await[0]
             .last_error
@@ -144,4 +144,52 @@ async fn s17_a_turn_that_fails_by_our_own_fault_is_given_up_after_the_ladder() {
     kefu.writes("wm1", &tagged(2)).await;
     kefu.handled_all(2).await;
     assert_eq!(kefu.replies("wm1").len(), 1);
+}
+
+/// As after a change of the settings: the account's row is there, the name in the job is in no settings.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_wake_up_under_an_apps_old_name_pulls_as_the_app_that_serves_the_account() {
+    let kefu = Kefu::start().await;
+    kefu.writes("wm1", &tagged(1)).await;
+    kefu.handled_all(1).await;
+    kefu.fault("callback", Effect::Drop);
+    kefu.writes("wm1", &tagged(2)).await;
+    kefu.publish(&wake_up("old", ACCOUNT)).await;
+    kefu.handled_all(2).await;
+
+    // Without an account it wakes those whose rows still have that name.
+    kefu.writes("wm1", &tagged(3)).await;
+    kefu.change("UPDATE account SET app = 'old'").await;
+    kefu.publish(&job("kf.sync", "old", json!({}))).await;
+    kefu.handled_all(3).await;
+    kefu.assert_each_answered_once(3);
+    assert!(kefu.dead_letters().await.is_empty());
+    assert_eq!(
+        kefu.column("SELECT DISTINCT app FROM account ORDER BY app").await,
+        ["default"]
+    );
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_killed_pull_under_an_apps_old_name_takes_its_own_lease_over() {
+    let mut kefu = Kefu::start().await;
+    kefu.writes("wm1", &tagged(1)).await;
+    kefu.handled_all(1).await;
+    kefu.fault("callback", Effect::Drop);
+    let delay = std::time::Duration::from_secs(20);
+    kefu.fault("kf/sync_msg", Effect::Delay { delay });
+    kefu.writes("wm1", &tagged(2)).await;
+    kefu.publish(&wake_up("old", ACCOUNT)).await;
+    kefu.until("the pull is under way", async || {
+        kefu.number("SELECT CAST(count(lease_owner) AS TEXT) FROM account")
+            .await
+            == 1
+    })
+    .await;
+    kefu.kill_workers().await;
+    kefu.simulator.clear_faults();
+    kefu.start_worker();
+    // Sooner than the lease ends, which is a minute.
+    kefu.handled_all(2).await;
+    kefu.assert_each_answered_once(2);
 }

@@ -1,9 +1,13 @@
 //! Access tokens and rate limits: nothing is hammered, and everything comes back.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
+use kefu_domain::Millis;
+use kefu_process::clock;
+use kefu_queue::{Job, Lane};
 use kefu_simulator::Effect;
 use kefu_simulator::world::Incoming;
+use serde_json::json;
 
 use crate::harness::{ACCOUNT, Kefu, OTHER_ACCOUNT, tagged, wake_up};
 
@@ -118,6 +122,45 @@ async fn s34_a_throttled_send_pauses_its_app_alone_and_costs_no_attempt() {
     kefu.assert_each_answered_once(3);
     assert_eq!(kefu.calls("kf/send_msg"), 4);
     assert!(kefu.dead_letters().await.is_empty());
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn s34_a_limit_that_repeats_pauses_longer_each_time() {
+    const FIRST: Duration = Duration::from_secs(1);
+    let kefu = Kefu::with(|setup| setup.set("worker.rate_pause", "1s")).await;
+    kefu.fault_times("kf/send_msg", TOO_OFTEN, 2);
+    kefu.writes("wm1", &tagged(1)).await;
+    let mut called_at = Vec::new();
+    for calls in 1..=3 {
+        // Somebody always wants to send: whoever is first after a pause calls at once.
+        kefu.until("the next call is made", async || {
+            kefu.publish(&turn(&kefu, "wm1")).await;
+            calls <= kefu.calls("kf/send_msg")
+        })
+        .await;
+        called_at.push(Instant::now());
+    }
+    let pauses: Vec<Duration> = called_at.windows(2).map(|pair| pair[1] - pair[0]).collect();
+    for (number, pause) in pauses.iter().enumerate() {
+        // A call is noticed a little late, so the pause it begins seems a little shorter.
+        let expected = FIRST * 2_u32.pow(number as u32);
+        assert!(expected.mul_f64(0.8) < *pause, "{pauses:?}");
+    }
+    kefu.handled_all(1).await;
+    kefu.assert_each_answered_once(1);
+    assert!(kefu.dead_letters().await.is_empty());
+}
+
+fn turn(kefu: &Kefu, customer: &str) -> Job {
+    let corp = kefu.simulator.credentials().corp_id;
+    let payload = json!({ "corp": corp, "account": ACCOUNT, "customer": customer });
+    Job::new(
+        "kf.turn",
+        "default",
+        Lane::Medium,
+        payload,
+        Millis(clock::now_ms()),
+    )
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

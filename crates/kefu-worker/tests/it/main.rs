@@ -5,6 +5,7 @@
 
 mod bad_settings;
 mod breakers;
+mod catch_up;
 mod crashes;
 mod events;
 mod first_run;

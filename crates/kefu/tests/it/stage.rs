@@ -20,6 +20,8 @@ pub(crate) use roles::{
 };
 pub(crate) use services::{Services, moved};
 pub(crate) use simulator::Simulator;
+#[cfg(feature = "chaos")]
+pub(crate) use usage::Usage;
 
 /// How long an event may take that does come, on a busy machine.
 pub(crate) const DEADLINE: Duration = Duration::from_secs(if cfg!(feature = "chaos") { 600 } else { 120 });

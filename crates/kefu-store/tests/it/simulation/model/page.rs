@@ -1,7 +1,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use kefu_domain::{Handled, Millis, PartStatus};
-use kefu_store::{AccountLease, EventEffect, Page, PageContent, PageOutcome};
+use kefu_store::{AccountLease, EventEffect, Late, Page, PageContent, PageOutcome};
 
 use super::{Conversation, Message, Model, OutboxRow, Row};
 use crate::harness::key;
@@ -58,6 +58,7 @@ impl Model {
             stored: 0,
             repeated: 0,
             unreadable: 0,
+            late: Late::default(),
         }
     }
 
