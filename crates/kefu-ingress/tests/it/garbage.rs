@@ -22,7 +22,8 @@ const GROWTH_MAX: u64 = 10 * 1024 * 1024;
 async fn s44_ten_thousand_bodies_that_do_not_open_are_4xx_and_leave_nothing_behind() {
     if !is_alone() {
         let stderr =
-            run_alone("garbage::s44_ten_thousand_bodies_that_do_not_open_are_4xx_and_leave_nothing_behind").await;
+            run_alone("garbage::s44_ten_thousand_bodies_that_do_not_open_are_4xx_and_leave_nothing_behind")
+                .await;
         assert!(!stderr.contains("panicked"), "{stderr}");
         return;
     }

@@ -179,6 +179,12 @@ async fn s45_an_encoded_body_is_415() {
         let answer = running.send(post_with(&target(&sealed), headers, &body)).await;
         assert_eq!(answer.status, status, "{headers}");
     }
+    // A whole gzip member, and blocks of zeros behind it without end: nobody unpacks any of it.
+    let bomb = [0x1f, 0x8b, 8, 0, 0, 0, 0, 0, 0, 3, 0xec, 0xc1, 1, 1, 0, 0].repeat(1024);
+    let answer = running
+        .send(post_with(&target(&sealed), "content-encoding: gzip\r\n", bomb))
+        .await;
+    check(&answer, 415);
     running.stop().await;
 }
 

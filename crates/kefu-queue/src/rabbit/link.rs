@@ -14,8 +14,11 @@ use super::topology::Names;
 use crate::Roles;
 use crate::lock::lock;
 
-/// Longest goodbye to a broker.
-const CLOSE_TIMEOUT: Duration = Duration::from_secs(5);
+/// Longest goodbye to a broker …
+pub(super) const CLOSE_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// … and to one that is lost: the next connection waits behind it.
+pub(super) const CLOSE_LOST_TIMEOUT: Duration = Duration::from_millis(500);
 
 /// What everybody sees of the connection to the broker.
 #[derive(Clone, Default)]
@@ -97,10 +100,10 @@ impl Link {
         events.unwrap_or_else(|| futures::stream::pending().boxed())
     }
 
-    pub(super) async fn close(&self) {
+    pub(super) async fn close(&self, within: Duration) {
         let consume = self.consume.close(200, "bye".into());
         let publish = self.publisher.connection().close(200, "bye".into());
         // Whether the broker hears the goodbyes or not, this side is done with it.
-        let _ = timeout(CLOSE_TIMEOUT, async { tokio::join!(consume, publish) }).await;
+        let _ = timeout(within, async { tokio::join!(consume, publish) }).await;
     }
 }

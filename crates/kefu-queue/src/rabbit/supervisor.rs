@@ -9,7 +9,7 @@ use tracing::{debug, error, info, warn};
 
 use super::Shared;
 use super::connection::{ConnectError, is_of_a_channel};
-use super::link::{Link, Side, State};
+use super::link::{CLOSE_LOST_TIMEOUT, CLOSE_TIMEOUT, Link, Side, State};
 use super::topology::MISSING_PAUSE;
 use crate::QueueError;
 use crate::backoff::backoff;
@@ -57,18 +57,18 @@ impl Supervisor {
                 }
             };
             let end = self.watch(&link, &stop).await;
-            let detail = match &end {
-                End::Stopped => "closed".to_owned(),
+            let (detail, close_within) = match &end {
+                End::Stopped => ("closed".to_owned(), CLOSE_TIMEOUT),
                 End::Lost(reason) => {
                     warn!(
                         url = self.shared.address.shown,
                         reason, "connection to the broker lost"
                     );
-                    format!("connection lost: {reason}")
+                    (format!("connection lost: {reason}"), CLOSE_LOST_TIMEOUT)
                 }
             };
             self.shared.state.send_replace(State::down(detail));
-            link.close().await;
+            link.close(close_within).await;
             if matches!(end, End::Stopped) {
                 return Ok(());
             }

@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use kefu_faults::{FaultProxy, free_port};
+use kefu_faults::{FaultProxy, Faults, free_port};
 use kefu_queue::{InvalidEnvelope, Lane, PublishError, Queue, QueueSettings, Roles, Verdict};
 use lapin::options::{BasicPublishOptions, ExchangeDeleteOptions, QueueDeclareOptions, QueueDeleteOptions};
 use lapin::types::{AMQPValue, FieldTable};
@@ -228,6 +228,24 @@ async fn a_broker_that_comes_later_is_found() {
     let (delivery, ()) = tokio::join!(bench.next(&mut consumer), published);
     done(delivery).await;
     assert!(bench.queue.health().connected);
+    bench.end().await;
+}
+
+/// Forty declarations one after the other would take 20 s on this line, and the time limit is 10 s.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn s52_a_broker_half_a_second_away_is_as_good_as_any() {
+    let (port, mut settings, upstream) = behind_a_proxy().await;
+    settings.retry_steps = "5s,30s,2m,10m,1h".to_owned();
+    let proxy = FaultProxy::start_at(port, &upstream).unwrap();
+    proxy.set(Faults {
+        latency: Duration::from_millis(250),
+        ..Faults::default()
+    });
+    let bench = Bench::open(settings).await;
+    assert_eq!(bench.queue.health().detail, "connected (connection 1)");
+    bench.publish(Lane::High, "far").await;
+    done(bench.take(Lane::High).await).await;
+    proxy.clear();
     bench.end().await;
 }
 

@@ -14,14 +14,19 @@ fn check(body: &str, encrypt: &str, to_user_name: Option<&str>, agent_id: Option
     assert_eq!(Envelope::parse(body.as_bytes()), Ok(expected));
 }
 
+/// A refusal takes no longer, built for speed; other tests share the machine, so the fastest of a few counts.
+const REFUSED_WITHIN: Duration = Duration::from_millis(if cfg!(debug_assertions) { 50 } else { 5 });
+
 #[track_caller]
 fn refused(body: &str, error: impl Into<EnvelopeError>) {
-    let began = Instant::now();
-    assert_eq!(Envelope::parse(body.as_bytes()), Err(error.into()));
-    assert!(
-        began.elapsed() < Duration::from_secs(2),
-        "a refusal must be quick"
-    );
+    let error = Err(error.into());
+    let times = (0..5).map(|_| {
+        let began = Instant::now();
+        assert_eq!(Envelope::parse(body.as_bytes()), error);
+        began.elapsed()
+    });
+    let fastest = times.min().unwrap();
+    assert!(fastest < REFUSED_WITHIN, "a refusal must be quick: {fastest:?}");
 }
 
 #[test]

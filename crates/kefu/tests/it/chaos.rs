@@ -5,9 +5,13 @@
 
 mod broker;
 mod broker_alarms;
+#[cfg(feature = "chaos")]
+mod broker_away;
 mod broker_changes;
 mod callers;
 mod case;
+#[cfg(feature = "chaos")]
+mod clocks;
 mod crashes;
 mod database;
 #[cfg(feature = "chaos")]

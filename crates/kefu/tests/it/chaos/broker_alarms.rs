@@ -11,6 +11,8 @@ use crate::stage::{Role, eventually, metric};
 
 /// Of turns, over both workers: few, so that turns wait in their lane when the alarm begins.
 const TURN_SLOTS: usize = 4;
+/// Conversations with something to answer.
+const WAITING: &str = "SELECT count(*) FROM conversation WHERE wake_at IS NOT NULL";
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn s08_a_memory_alarm_stops_no_callback_and_no_consumer() {
@@ -59,8 +61,11 @@ impl Alarm {
         .set("KEFU_INGRESS__LANES__VIEW", "low");
         let siege = Siege::begin_with(name, plan).await;
         // The slots are busy thinking while turns pile up behind them.
-        siege.play.simulator.think("5s").await;
-        siege.play.has_answered(10).await;
+        siege.play.simulator.think("8s").await;
+        eventually("turns wait", async || {
+            (20 <= siege.play.services.count(WAITING).await).then_some(())
+        })
+        .await;
 
         siege.broker.rabbitmqctl(self.raise).await;
         let raised_at = Instant::now();

@@ -126,6 +126,8 @@ async fn s12_a_user_without_permissions_is_said_and_survived() {
 /// Waits until so many messages of customers are in the database.
 async fn all_stored(play: &Play, messages: i64) {
     const STORED: &str = "SELECT count(*) FROM message WHERE origin = 'customer'";
+    // Before that there are no tables.
+    play.ready().await;
     eventually("all have written", async || {
         (play.services.count(STORED).await == messages).then_some(())
     })

@@ -1,9 +1,10 @@
 //! Callers who mean harm, or take their time.
 
 #[cfg(feature = "chaos")]
-use std::sync::Arc;
+mod files;
 #[cfg(feature = "chaos")]
-use std::sync::atomic::{AtomicU32, Ordering};
+mod forged;
+
 use std::time::Duration;
 
 use kefu_simulator::Credentials;
@@ -16,16 +17,16 @@ use tokio::task::JoinSet;
 use tokio::time::{Instant, interval, timeout};
 
 use super::{Case, Plan, Play, size};
-use crate::stage::{Callers, DEADLINE, Role, Services, eventually};
 #[cfg(feature = "chaos")]
-use crate::stage::{http, metric};
+use crate::stage::Role;
+use crate::stage::{Callers, DEADLINE, Services, eventually};
 
 /// Callers who do as they should, beside the others.
 const CALLS_PER_SECOND: u32 = 50;
 /// A slow client sends one more byte this often.
 const DRIP: Duration = Duration::from_millis(250);
-/// Memory the ingress may take for slow clients, in bytes.
-const GROWTH_MAX: u64 = 30 * 1024 * 1024;
+/// Memory the ingress may take for slow clients.
+const GROWTH_MIB_MAX: u64 = 30;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn s42_clients_with_slow_headers_are_cut_off_and_delay_nobody() {
@@ -87,30 +88,24 @@ async fn besiege(clients: usize, request: impl Fn(usize) -> String, cut_within: 
     let warm = Callers::start(&play.ingress.callback_url(), CALLS_PER_SECOND);
     tokio::time::sleep(Duration::from_secs(1)).await;
     let warm = warm.end().await;
-    let before = resident_bytes(&play.ingress);
+    let before = play.ingress.running.usage().memory_mib;
     let callers = Callers::start(&play.ingress.callback_url(), CALLS_PER_SECOND);
     let mut slow = JoinSet::new();
     for number in 0..clients {
         slow.spawn(drip(play.ingress.url.clone(), request(number)));
     }
-    let mut longest = Duration::ZERO;
-    let mut most = before;
-    while let Some(lasted) = slow.join_next().await {
-        longest = longest.max(lasted.unwrap());
-        most = most.max(resident_bytes(&play.ingress));
-    }
+    let longest = slow.join_all().await.into_iter().max().unwrap_or_default();
     let answers = callers.end().await;
-    let growth = most.saturating_sub(before);
+    let growth = play.ingress.running.usage().peak_mib.saturating_sub(before);
     assert!(longest < cut_within, "the last one was cut after {longest:?}");
-    assert!(growth < GROWTH_MAX, "{growth} bytes");
+    assert!(growth < GROWTH_MIB_MAX, "{growth} MiB");
     answers.check_all_taken_within(size(Duration::from_secs(3), Duration::from_millis(500)));
     all_stored(&mut play, warm.taken + answers.taken).await;
     let note = format!(
-        "all cut within {:.1} s, {} callbacks of others, all 200, p99 {} ms, ingress {:+.1} MiB",
+        "all cut within {:.1} s, {} callbacks of others, all 200, p99 {} ms, ingress {growth:+} MiB",
         longest.as_secs_f64(),
         answers.taken,
-        answers.p99().as_millis(),
-        growth as f64 / f64::from(1 << 20)
+        answers.p99().as_millis()
     );
     (play.end().await, note)
 }
@@ -142,14 +137,6 @@ async fn drip(url: String, start: String) -> Duration {
     started_at.elapsed()
 }
 
-/// Memory of a role in RAM.
-fn resident_bytes(role: &Role) -> u64 {
-    let status = std::fs::read_to_string(format!("/proc/{}/status", role.running.pid())).unwrap();
-    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
-    let kibibytes: u64 = line.unwrap().trim().strip_suffix(" kB").unwrap().parse().unwrap();
-    kibibytes * 1024
-}
-
 fn key() -> CallbackKey {
     let corp = Credentials::default();
     CallbackKey::new(&corp.token, &corp.encoding_aes_key).unwrap()
@@ -168,7 +155,7 @@ async fn s45_bodies_without_end_are_refused_at_once_and_cost_no_memory() {
     const ANSWERED_WITHIN: Duration = Duration::from_millis(100);
     let case = Case::begin("45", "1 GiB declared, endless chunks and gzip bombs, 50 each");
     let play = called_only().await;
-    let before = resident_bytes(&play.ingress);
+    let before = play.ingress.running.usage().memory_mib;
     let head = |headers: &str| {
         let query = sealed().query();
         format!("POST /callback?{query} HTTP/1.1\r\nhost: t\r\n{headers}\r\n").into_bytes()
@@ -191,13 +178,10 @@ async fn s45_bodies_without_end_are_refused_at_once_and_cost_no_memory() {
             slowest = slowest.max(took);
         }
     }
-    let growth = resident_bytes(&play.ingress).saturating_sub(before);
+    let growth = play.ingress.running.usage().memory_mib.saturating_sub(before);
     assert!(slowest < ANSWERED_WITHIN, "{slowest:?}");
-    assert!(growth < GROWTH_MAX, "{growth} bytes");
-    let note = format!(
-        "all 413 and 415, the slowest after {slowest:?}, ingress {:+.1} MiB",
-        growth as f64 / f64::from(1 << 20)
-    );
+    assert!(growth < GROWTH_MIB_MAX, "{growth} MiB");
+    let note = format!("all 413 and 415, the slowest after {slowest:?}, ingress {growth:+} MiB");
     case.end(&play.end().await, None, note);
 }
 
@@ -220,254 +204,4 @@ async fn ask(role: &Role, request: &[u8]) -> (u16, Duration) {
     timeout(DEADLINE, answered).await.unwrap().unwrap();
     let status = str::from_utf8(&start[9..]).unwrap().parse().unwrap();
     (status, started_at.elapsed())
-}
-
-#[cfg(feature = "chaos")]
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn s46_forged_signatures_are_refused_before_anything_is_decrypted() {
-    const FORGED: u32 = 10_000;
-    const CONNECTIONS: u32 = 16;
-    let case = Case::begin("46", "10,000 forged signatures; 100,000 timed of each prefix");
-    let play = called_only().await;
-    let next = Arc::new(AtomicU32::new(0));
-    let mut clients = JoinSet::new();
-    for _ in 0..CONNECTIONS {
-        let (next, url) = (Arc::clone(&next), play.ingress.callback_url());
-        clients.spawn(async move {
-            let client = http();
-            loop {
-                let number = next.fetch_add(1, Ordering::Relaxed);
-                if FORGED <= number {
-                    return;
-                }
-                let forged = forged(number);
-                let url = format!("{url}?{}", forged.query());
-                let body = forged.request_xml("ww", None);
-                let answer = client.post(url).body(body).send().await.unwrap();
-                assert_eq!(answer.status(), 403);
-                assert_eq!(answer.bytes().await.unwrap().len(), 0);
-            }
-        });
-    }
-    while let Some(ended) = clients.join_next().await {
-        ended.unwrap();
-    }
-    let metrics = play.ingress.metrics().await;
-    let all = metric(&metrics, "kefu_callbacks_total", &[]);
-    assert_eq!(all, f64::from(FORGED));
-    eventually("the signature was the reason each time", async || {
-        let lines = play.ingress.running.stderr();
-        let told = lines
-            .iter()
-            .filter(|line| line.contains("signature does not match"));
-        (told.count() == FORGED as usize).then_some(())
-    })
-    .await;
-    let spread = timing::spread();
-    let t_max = spread.iter().fold(0.0_f64, |most, (_, t)| most.max(t.abs()));
-    assert!(t_max < 4.5, "{spread:?}");
-    let note = format!("all 403, none decrypted; by matching prefix |t| at most {t_max:.2}");
-    case.end(&play.end().await, None, note);
-}
-
-/// All but the signature is right, and a part of that, too.
-#[cfg(feature = "chaos")]
-fn forged(number: u32) -> Sealed {
-    let mut forged = sealed();
-    forged.msg_signature = timing::wrong_after(&forged.msg_signature, number as usize % 40);
-    forged
-}
-
-/// Whether the time of a refusal tells how much of a signature is right.
-#[cfg(feature = "chaos")]
-mod timing {
-    use std::hint::black_box;
-    use std::time::Instant;
-
-    use kefu_wecom::crypto::{OpenError, ReceiveIds, Signed};
-    use rand::seq::SliceRandom;
-
-    use super::{key, sealed};
-
-    /// Characters that match.
-    const PREFIXES: [usize; 4] = [0, 1, 20, 39];
-    const TIMES_EACH: usize = 100_000;
-    const WARM_UP: usize = 1_000;
-
-    /// Welch's t of each prefix against none.
-    pub(super) fn spread() -> Vec<(usize, f64)> {
-        let (key, sealed) = (key(), sealed());
-        let signatures = PREFIXES.map(|prefix| wrong_after(&sealed.msg_signature, prefix));
-        let mut order: Vec<usize> = (0..PREFIXES.len() * TIMES_EACH).collect();
-        // What the machine does meanwhile hits all alike.
-        order.shuffle(&mut rand::rng());
-        let mut times: [Vec<f64>; PREFIXES.len()] = Default::default();
-        let mut buffer = String::with_capacity(64);
-        for (number, class) in order.iter().map(|number| number % PREFIXES.len()).enumerate() {
-            // The same place in memory for all.
-            buffer.clear();
-            buffer.push_str(&signatures[class]);
-            let signed = Signed {
-                msg_signature: black_box(&buffer),
-                timestamp: &sealed.timestamp,
-                nonce: &sealed.nonce,
-            };
-            let started_at = Instant::now();
-            let opened = key.open(&signed, black_box(&sealed.encrypt), ReceiveIds::Any);
-            let took = started_at.elapsed();
-            assert_eq!(opened, Err(OpenError::Signature));
-            if WARM_UP <= number {
-                times[class].push(took.as_nanos() as f64);
-            }
-        }
-        let cut = percentile_99(&times.concat());
-        let samples = times.map(|times| Sample::of(times.into_iter().filter(|time| *time <= cut)));
-        let others = PREFIXES.iter().zip(&samples).skip(1);
-        others
-            .map(|(prefix, sample)| (*prefix, sample.t(&samples[0])))
-            .collect()
-    }
-
-    /// The signature up to there, and another character at that place.
-    pub(super) fn wrong_after(signature: &str, prefix: usize) -> String {
-        let wrong = if signature.as_bytes()[prefix] == b'0' {
-            "1"
-        } else {
-            "0"
-        };
-        format!("{}{wrong}{}", &signature[..prefix], &signature[prefix + 1..])
-    }
-
-    fn percentile_99(times: &[f64]) -> f64 {
-        let mut times = times.to_vec();
-        times.sort_unstable_by(f64::total_cmp);
-        times[times.len() * 99 / 100]
-    }
-
-    struct Sample {
-        count: f64,
-        mean: f64,
-        variance: f64,
-    }
-
-    impl Sample {
-        fn of(times: impl Iterator<Item = f64> + Clone) -> Sample {
-            let count = times.clone().count() as f64;
-            let mean = times.clone().sum::<f64>() / count;
-            let squares: f64 = times.map(|time| (time - mean).powi(2)).sum();
-            Sample {
-                count,
-                mean,
-                variance: squares / (count - 1.0),
-            }
-        }
-
-        fn t(&self, other: &Sample) -> f64 {
-            let error = self.variance / self.count + other.variance / other.count;
-            (self.mean - other.mean) / error.sqrt()
-        }
-    }
-}
-
-#[cfg(feature = "chaos")]
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn s50_an_ingress_without_file_descriptors_sheds_and_recovers() {
-    const FILES: usize = 256;
-    const IDLE: usize = 400;
-    let case = Case::begin("50", "256 file descriptors, 400 idle connections");
-    let mut play = called_only().await;
-    limit_files(&play.ingress, FILES).await;
-    let before = files(&play.ingress);
-    let mut idle = JoinSet::new();
-    for _ in 0..IDLE {
-        idle.spawn(stay_connected(play.ingress.url.clone()));
-    }
-    eventually("the ingress is at its limit", async || {
-        (FILES - 2 <= files(&play.ingress)).then_some(())
-    })
-    .await;
-    let callers = Callers::start(&play.ingress.callback_url(), 5);
-    let used_before = cpu_ticks(&play.ingress);
-    let measured_at = Instant::now();
-    // Long enough to see somebody spin.
-    tokio::time::sleep(Duration::from_secs(3)).await;
-    let seconds = measured_at.elapsed().as_secs_f64();
-    let at_limit = files(&play.ingress);
-    // The kernel's ticks are 10 ms.
-    let busy = (cpu_ticks(&play.ingress) - used_before) as f64 / 100.0 / seconds;
-    assert!(busy < 0.5, "{busy:.2} of a core at the limit");
-    assert!(FILES - 32 <= at_limit, "{at_limit} files are open");
-    idle.shutdown().await;
-    let closed_at = Instant::now();
-    eventually("callbacks are taken again", async || {
-        let answer = http().get(format!("{}/health/ready", play.ingress.url));
-        let answer = answer.timeout(Duration::from_secs(1)).send().await.ok()?;
-        answer.status().is_success().then_some(())
-    })
-    .await;
-    let recovery = closed_at.elapsed();
-    assert!(recovery < Duration::from_secs(5), "{recovery:?}");
-    let after = Callers::start(&play.ingress.callback_url(), CALLS_PER_SECOND);
-    tokio::time::sleep(Duration::from_secs(3)).await;
-    let after = after.end().await;
-    after.check_all_taken_within(Duration::from_millis(500));
-    let meanwhile = callers.end().await;
-    assert_eq!(meanwhile.given_up, 0, "{:?}", meanwhile.statuses);
-    eventually("the files are closed", async || {
-        (files(&play.ingress) < before + 64).then_some(())
-    })
-    .await;
-    all_stored(&mut play, after.taken + meanwhile.taken).await;
-    let note = format!(
-        "{at_limit} files open at the limit, {:.0} % of a core; callbacks meanwhile {:?}, afterwards all 200, p99 {} ms",
-        busy * 100.0,
-        meanwhile.statuses,
-        after.p99().as_millis()
-    );
-    case.end(&play.end().await, Some(recovery), note);
-}
-
-/// Says nothing, and comes again as often as it is cut off.
-#[cfg(feature = "chaos")]
-async fn stay_connected(url: String) {
-    let mut rest = Vec::new();
-    loop {
-        if let Ok(mut stream) = TcpStream::connect(url.trim_start_matches("http://")).await {
-            // A reset is an end, too.
-            let _ = stream.read_to_end(&mut rest).await;
-            rest.clear();
-        } else {
-            tokio::time::sleep(Duration::from_millis(100)).await;
-        }
-    }
-}
-
-#[cfg(feature = "chaos")]
-async fn limit_files(role: &Role, most: usize) {
-    let limited = tokio::process::Command::new("prlimit")
-        .arg(format!("--pid={}", role.running.pid()))
-        .arg(format!("--nofile={most}:{most}"))
-        .status()
-        .await;
-    assert!(limited.unwrap().success());
-}
-
-/// Open files of a role.
-#[cfg(feature = "chaos")]
-fn files(role: &Role) -> usize {
-    let folder = format!("/proc/{}/fd", role.running.pid());
-    std::fs::read_dir(folder).unwrap().count()
-}
-
-/// Processor time of a role so far, in ticks of the kernel.
-#[cfg(feature = "chaos")]
-fn cpu_ticks(role: &Role) -> u64 {
-    let stat = std::fs::read_to_string(format!("/proc/{}/stat", role.running.pid())).unwrap();
-    // The name in brackets may have blanks in it; user and system time are the 12th and 13th field behind it.
-    let behind = stat.rsplit_once(')').unwrap().1;
-    let fields: Vec<&str> = behind.split_whitespace().collect();
-    fields[11..13]
-        .iter()
-        .map(|ticks| ticks.parse::<u64>().unwrap())
-        .sum()
 }

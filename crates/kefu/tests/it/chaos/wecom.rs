@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 #[cfg(feature = "chaos")]
 use sqlx::{Connection, PgConnection};
 #[cfg(feature = "chaos")]
-use tokio::time::{Instant, sleep, sleep_until};
+use tokio::time::{Instant, sleep};
 
 use super::{Case, Plan, Play, size};
 use crate::stage::Services;
@@ -59,25 +59,24 @@ fn times(report: &Value) -> String {
 #[tokio::test]
 async fn s29_slow_sends_hold_up_the_lane_of_turns_and_not_that_of_pulls() {
     /// Of one wave: more than both workers have slots in the lane of turns.
-    const CUSTOMERS: u32 = 400;
-    const PROBES: usize = 200;
+    const CUSTOMERS: u32 = 300;
+    const NORMAL: Duration = Duration::from_secs(20);
     const SLOW: Duration = Duration::from_secs(60);
-    let case = Case::begin("29", "sends and the model take 10 s in the median, 60 s long");
+    let case = Case::begin("29", "sends take 10 s in the median, 60 s long");
     let plan = Plan {
         customers: CUSTOMERS,
-        messages: 8_000,
+        messages: 9_000,
         pause: "10s",
         ..Plan::usual()
     };
     let mut play = Play::start(Services::own().await, plan).await;
     play.has_answered(500).await;
-    let normal = stored_after(&mut play, PROBES).await;
-    for api in ["kf/send_msg", "model"] {
-        // Half of them come in time, half of them too late.
-        for (delay, probability) in [("14s", 0.5), ("6s", 1.0)] {
-            let fault = json!({ "api": api, "kind": "delay", "delay": delay, "probability": probability });
-            play.simulator.fault(fault).await;
-        }
+    let normal = stored_after(&mut play, Instant::now() + NORMAL).await;
+    // Half of them come in time, half of them too late. (A slow model ends in the fallback, which is no answer here.)
+    for (delay, probability) in [("14s", 0.5), ("6s", 1.0)] {
+        let fault =
+            json!({ "api": "kf/send_msg", "kind": "delay", "delay": delay, "probability": probability });
+        play.simulator.fault(fault).await;
     }
     let slow_until = Instant::now() + SLOW;
     // All slots of the lane of turns have something slow to do.
@@ -86,9 +85,8 @@ async fn s29_slow_sends_hold_up_the_lane_of_turns_and_not_that_of_pulls() {
     })
     .await;
     let stuck_after = SLOW - slow_until.saturating_duration_since(Instant::now());
-    let stuck = stored_after(&mut play, PROBES).await;
+    let stuck = stored_after(&mut play, slow_until).await;
     let behind = waiting(&play, "medium").await;
-    sleep_until(slow_until).await;
     play.simulator.clear_faults().await;
     let cleared_at = Instant::now();
     let report = play.end().await;
@@ -99,7 +97,7 @@ async fn s29_slow_sends_hold_up_the_lane_of_turns_and_not_that_of_pulls() {
         "{during:?}, normal {before:?}"
     );
     let note = format!(
-        "stored after p50 {:?}, p99 {during:?}; normal p50 {:?}, p99 {before:?}; turns stuck after {:.0} s, {behind} behind; {}",
+        "stored after p50 {:.0?}, p99 {during:.0?}; normal p50 {:.0?}, p99 {before:.0?}; turns stuck after {:.0} s, {behind} behind; {}",
         p50(&stuck),
         p50(&normal),
         stuck_after.as_secs_f64(),
@@ -108,13 +106,13 @@ async fn s29_slow_sends_hold_up_the_lane_of_turns_and_not_that_of_pulls() {
     case.end(&report, Some(recovery), note);
 }
 
-/// How long it takes from the customer's message until it is stored, one after the other, sorted.
+/// How long it takes from a customer's message until it is stored, one after the other until then, sorted.
 #[cfg(feature = "chaos")]
-async fn stored_after(play: &mut Play, times: usize) -> Vec<Duration> {
+async fn stored_after(play: &mut Play, until: Instant) -> Vec<Duration> {
     const STORED: &str = "SELECT count(*) FROM message WHERE msgid = $1";
     let mut connection = PgConnection::connect(&play.services.postgres).await.unwrap();
     let mut all = Vec::new();
-    for _ in 0..times {
+    while Instant::now() < until {
         let said_at = Instant::now();
         let msgid = play.say_one_more().await;
         loop {
@@ -214,35 +212,29 @@ async fn calls(play: &Play) -> f64 {
 #[cfg(feature = "chaos")]
 #[tokio::test]
 async fn s38_messages_without_any_callback_are_found_by_the_slow_poll() {
-    const FOUND_WITHIN: Duration = Duration::from_secs(120);
-    let case = Case::begin("38", "no callback at all, from the first message on");
+    const ANSWERED_WITHIN_MS: f64 = 120_000.0;
+    let case = Case::begin("38", "no callback at all, for 60 s and to the end");
     let plan = Plan {
         customers: 60,
-        messages: 600,
-        pause: "500ms",
+        messages: 900,
+        pause: "10s",
         ..Plan::usual()
     };
-    let messages = i64::from(plan.messages);
     let play = Play::start(Services::own().await, plan).await;
     play.simulator
         .fault(json!({ "api": "callback", "kind": "drop" }))
         .await;
-    let begun_at = Instant::now();
-    const STORED: &str = "SELECT count(*) FROM message WHERE origin = 'customer'";
-    eventually("all messages are found", async || {
-        (messages <= play.services.count(STORED).await).then_some(())
-    })
-    .await;
-    let found = begun_at.elapsed();
-    assert!(found < FOUND_WITHIN, "{found:?}");
-    let dropped = play.simulator.report().await["callbacks_dropped"]
-        .as_u64()
-        .unwrap();
-    assert!(100 <= dropped, "{dropped} callbacks");
     let report = play.end().await;
+    // Nobody pulls again by chance: whoever was answered late was found by the poll.
+    let (dropped, latest) = (
+        &report["callbacks_dropped"],
+        report["reply_max_ms"].as_f64().unwrap(),
+    );
+    assert!(100 <= dropped.as_u64().unwrap(), "{report}");
+    assert!(30_000.0 < latest && latest < ANSWERED_WITHIN_MS, "{report}");
     let note = format!(
-        "{dropped} callbacks dropped, all found after {:.0} s; {}",
-        found.as_secs_f64(),
+        "{dropped} callbacks dropped; replies p50 {} ms, {}",
+        report["reply_p50_ms"],
         times(&report)
     );
     case.end(&report, None, note);
