@@ -64,7 +64,7 @@ async fn keep(context: &Context, letter: Delivery) {
         match file(context, &letter).await {
             Ok(()) => break,
             Err(KeepError::Store(error)) if error.is_unavailable() => {
-                context.gate.close(&error);
+                context.gate.doubt(&error);
                 context.gate.opened().await;
             }
             Err(KeepError::Queue(error)) => {

@@ -44,7 +44,7 @@ pub(crate) async fn run(context: &Context, stop: CancellationToken) -> anyhow::R
             () = stop.cancelled() => return Ok(()),
             outcome = replay_all(context) => match outcome {
                 Ok(()) => (),
-                Err(ReplayError::Store(error)) if is_away(&error) => context.gate.close(&error),
+                Err(ReplayError::Store(error)) if is_away(&error) => context.gate.doubt(&error),
                 Err(error) => warn!(
                     error = &error as &dyn std::error::Error,
                     "dead letters not published again, they are tried again: {error}"

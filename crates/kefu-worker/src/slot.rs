@@ -120,7 +120,7 @@ async fn job_verdict(context: &Context, job: &Job, redelivered: bool) -> Verdict
             }
             return verdict(context.queue.ladder(), job.attempt, &error);
         };
-        context.gate.close(cause);
+        context.gate.doubt(cause);
         let left = HELD_MAX.saturating_sub(held_at.elapsed());
         if left.is_zero() || !context.gate.opens_within(left).await {
             return Verdict::Interrupted;

@@ -57,7 +57,7 @@ async fn sweep(context: &Context) {
         Ok(due) => due,
         Err(error) => {
             if is_away(&error) {
-                context.gate.close(&error);
+                context.gate.doubt(&error);
             } else {
                 warn!(error = &error as &dyn std::error::Error, "sweep failed: {error}");
             }

@@ -15,9 +15,7 @@ use tokio::time::{Instant, sleep};
 pub(crate) use callers::Callers;
 pub(crate) use instance::Instance;
 pub(crate) use process::{Call, Ended, Running, kefu};
-pub(crate) use roles::{
-    Role, app, app_named, both_roles, ingress, ingress_call, metric, worker, worker_call,
-};
+pub(crate) use roles::{Role, app, app_named, both_roles, ingress, metric, worker, worker_call};
 pub(crate) use services::{Services, moved};
 pub(crate) use simulator::Simulator;
 #[cfg(feature = "chaos")]

@@ -163,7 +163,10 @@ const APIS: [&str; 4] = ["gettoken", "kf/sync_msg", "kf/service_state/get", "kf/
 async fn s31_a_storm_of_errors_is_met_with_few_calls_and_all_are_answered_after_it() {
     const HALF: Duration = Duration::from_secs(45);
     let case = Case::begin("31", "-1 and 5xx on all APIs: 45 s most, then 45 s all calls");
+    // Nobody writes more often than WeCom lets us answer: after the storm pages come one by one, and each may bring a
+    // customer another reply.
     let plan = Plan {
+        customers: 2_500,
         pause: "8s",
         ..Plan::usual()
     };

@@ -81,7 +81,7 @@ pub(crate) async fn ingress(services: &Services, more: &[(&str, &str)]) -> Role 
 }
 
 /// The call of an ingress that may end before it takes callbacks.
-pub(crate) fn ingress_call(services: &Services, more: &[(&str, &str)]) -> Call {
+fn ingress_call(services: &Services, more: &[(&str, &str)]) -> Call {
     let call = kefu(&["run", "ingress"])
         .set_all(&app_unless_in(more))
         .set_all(&services.settings())

@@ -9,6 +9,10 @@ use super::Running;
 const TICK: Duration = Duration::from_millis(10);
 
 #[derive(Clone, Copy, Debug)]
+#[cfg_attr(
+    not(feature = "chaos"),
+    expect(dead_code, reason = "only the full sizes look at all of it")
+)]
 pub(crate) struct Usage {
     pub(crate) memory_mib: u64,
     /// The most memory it ever used.
