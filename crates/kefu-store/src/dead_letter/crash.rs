@@ -19,9 +19,9 @@ pub enum JobRow<'a> {
 }
 
 impl Store {
-    /// Archives a job that nobody gave a verdict on and notes one failure on its row, which wakes in 2 min: the
-    /// job may only have been there when another one killed the process. After six failures an account wakes
-    /// after 1 h.
+    /// Archives a job that nobody gave a verdict on and notes one failure on its row, which wakes in 5 s the first
+    /// time, then in 2 min: the job may only have been there when another one killed the process. After six failures
+    /// an account wakes after 1 h.
     ///
     /// The row's failures, of a conversation those of our own, 0 when there is no such row; `None` when the letter
     /// was archived before.
@@ -43,7 +43,8 @@ impl JobRow<'_> {
     async fn fail(&self, session: &mut Session, error: &str) -> Result<u32, StoreError> {
         const ACCOUNT: &str = "
             UPDATE account SET
-                wake_at = now_ms + CASE WHEN failures < 5 THEN 120000 ELSE 3600000 END,
+                wake_at = now_ms
+                    + CASE WHEN failures = 0 THEN 5000 WHEN failures < 5 THEN 120000 ELSE 3600000 END,
                 failures = failures + 1,
                 first_error = CASE WHEN failures = 0 THEN $3 ELSE first_error END,
                 first_error_at = CASE WHEN failures = 0 THEN now_ms ELSE first_error_at END,
@@ -53,7 +54,7 @@ impl JobRow<'_> {
             RETURNING failures";
         const CONVERSATION: &str = "
             UPDATE conversation SET
-                wake_at = now_ms + 120000,
+                wake_at = now_ms + CASE WHEN own_failures = 0 THEN 5000 ELSE 120000 END,
                 failures = failures + 1, own_failures = own_failures + 1,
                 first_error = CASE WHEN failures = 0 THEN $4 ELSE first_error END,
                 first_error_at = CASE WHEN failures = 0 THEN now_ms ELSE first_error_at END,

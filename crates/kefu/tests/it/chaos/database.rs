@@ -24,18 +24,19 @@ async fn s24_a_killed_and_restarted_database_delays_messages_and_no_callback() {
     let callers = Callers::start(&play.ingress.callback_url(), size(50, 100));
     play.has_answered(size(50, 2_000)).await;
     postgres.kill("postgres").await;
-    have_said(&play, CLOSED, 1).await;
+    have_said(&play, CLOSED).await;
     // With callbacks and nowhere to put what they bring, for a while.
     tokio::time::sleep(size(Duration::from_secs(1), Duration::from_secs(10))).await;
     postgres.start_again("postgres").await;
-    let killed = back(&play, 1).await;
+    let killed = back(&play).await;
     check_recovery(killed);
     #[cfg(feature = "chaos")]
     let restarted = {
         play.has_answered(6_000).await;
         postgres.halt("postgres").await;
         postgres.start_again("postgres").await;
-        back(&play, 2).await
+        // So quick that the workers may not have missed it.
+        play.ready().await
     };
     #[cfg(feature = "chaos")]
     check_recovery(restarted);
@@ -58,22 +59,22 @@ async fn s24_a_killed_and_restarted_database_delays_messages_and_no_callback() {
     case.end(&report, Some(killed), note);
 }
 
-/// From now until every worker takes jobs again, for the `time`-th time, and is ready.
-async fn back(play: &Play, time: usize) -> Duration {
+/// From now until every worker takes jobs again and is ready.
+async fn back(play: &Play) -> Duration {
     let began_at = Instant::now();
-    have_said(play, OPENED, time).await;
+    have_said(play, OPENED).await;
     play.ready().await;
     began_at.elapsed()
 }
 
-/// Waits until every worker has said this so often.
-async fn have_said(play: &Play, part: &str, times: usize) {
+/// Waits until every worker has said this.
+async fn have_said(play: &Play, part: &str) {
     for worker in &play.workers {
         eventually(part, async || {
             let log = worker.running.log();
             let says =
-                |line: &&serde_json::Value| line["message"].as_str().is_some_and(|text| text.contains(part));
-            (times <= log.iter().filter(says).count()).then_some(())
+                |line: &serde_json::Value| line["message"].as_str().is_some_and(|text| text.contains(part));
+            log.iter().any(says).then_some(())
         })
         .await;
     }
@@ -114,13 +115,13 @@ async fn s25_a_frozen_database_is_noticed_in_seconds_and_wedges_no_pool() {
     let noticed = frozen_at.elapsed();
     // A probe every 5 s, with 2 s for its answer.
     assert!(noticed <= Duration::from_secs(8), "noticed after {noticed:?}");
-    have_said(&play, CLOSED, 1).await;
+    have_said(&play, CLOSED).await;
     let closed = frozen_at.elapsed();
     assert!(closed <= Duration::from_secs(11), "no more jobs after {closed:?}");
     // The length of the fault.
     sleep_until(frozen_at + FROZEN).await;
     postgres.thaw("postgres").await;
-    let recovery = back(&play, 1).await;
+    let recovery = back(&play).await;
     check_recovery(recovery);
     let report = play.end().await;
     let note = format!(

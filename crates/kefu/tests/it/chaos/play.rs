@@ -290,10 +290,13 @@ impl Play {
             (self.services.count(OPEN).await == 0).then_some(())
         })
         .await;
-        let letters = self.services.count("SELECT count(*) FROM dead_letter").await;
+        // Who was at work whenever a worker was killed may have used up its deliveries; its row has woken since.
+        const LETTERS: &str =
+            "SELECT count(*) FROM dead_letter WHERE reason <> 'crashed' OR kind NOT LIKE 'kf.%'";
         const TOLD: &str =
             "SELECT coalesce(string_agg(concat_ws(' ', kind, reason, attempts, last_error), '; '), '')
             FROM dead_letter";
+        let letters = self.services.count(LETTERS).await;
         let told: String = self.services.one(TOLD).await;
         assert_eq!(letters, self.letters, "{told}");
         let events = self.services.count("SELECT count(*) FROM app_event").await;
