@@ -30,7 +30,7 @@ use crate::{Job, Lane, PublishError, Queue, QueueError, QueueSettings};
 /// How long the broker may take where there is no spool. WeCom hangs up after 5 s (doc 91116), and calls again.
 const CONFIRM_WITHIN: Duration = Duration::from_secs(3);
 
-/// Longest wait for the broker, `queue.spool_after`, and until the spool has synced a job then. A late 200 is better
+/// Longest wait for the broker (`queue.spool_after`) and for the spool together. A late 200 is better
 /// than a 503: a busy disk can take a second or two.
 const KEEP_WITHIN: Duration = Duration::from_secs(4);
 
@@ -132,6 +132,7 @@ impl Outlet {
 
 impl Spool {
     async fn keep(&self, job: &Job, order: Order) -> Result<Kept, NotKept> {
+        let ends_at = Instant::now() + KEEP_WITHIN;
         let lane = waiting_lane(job.lane, order);
         let behind = order == Order::Fifo && self.holds(lane);
         let broker = if behind {
@@ -139,34 +140,37 @@ impl Spool {
         } else if self.gate.is_silent() {
             gate::NOT_CONFIRMED.to_owned()
         } else {
-            match self.publish(job).await {
+            match self.publish(job, self.after).await {
                 Ok(()) => return Ok(Kept::Broker),
                 Err(error @ PublishError::TooLarge { .. }) => return Err(error.into()),
                 Err(error) => error.to_string(),
             }
         };
-        let written = self.write(lane, job, &broker).await;
+        let left = ends_at.saturating_duration_since(Instant::now());
+        let written = self.write(lane, job, &broker, left).await;
         let Err(error) = written else {
             return Ok(Kept::Spool);
         };
+        let left = ends_at.saturating_duration_since(Instant::now());
         // With a spool that takes nothing nobody else may ask the broker how it is; one job at a time does.
         if !behind
             && self.gate.is_silent()
+            && !left.is_zero()
             && let Ok(_probe) = self.gate.probe.try_lock()
-            && self.publish(job).await.is_ok()
+            && self.publish(job, self.after.min(left)).await.is_ok()
         {
             return Ok(Kept::Broker);
         }
         Err(error)
     }
 
-    async fn publish(&self, job: &Job) -> Result<(), PublishError> {
-        let outcome = self.queue.publish(job, self.after).await;
+    async fn publish(&self, job: &Job, within: Duration) -> Result<(), PublishError> {
+        let outcome = self.queue.publish(job, within).await;
         self.gate.note(&outcome);
         outcome
     }
 
-    async fn write(&self, lane: Lane, job: &Job, broker: &str) -> Result<(), NotKept> {
+    async fn write(&self, lane: Lane, job: &Job, broker: &str, within: Duration) -> Result<(), NotKept> {
         let body = job.encode();
         let bytes = body.len() as u64;
         if (BODY_BYTES_MAX as u64) < bytes {
@@ -176,9 +180,7 @@ impl Spool {
         let written = if self.bytes_max < self.stock().bytes + bytes {
             Err(PublishError::Nacked)
         } else {
-            self.own
-                .publish(lane, copy, KEEP_WITHIN.saturating_sub(self.after))
-                .await
+            self.own.publish(lane, copy, within).await
         };
         match written {
             Ok(()) => {
@@ -259,7 +261,10 @@ mod tests {
         // Written, but not handed over.
         let writer = driver.writer_alone();
         tasks.spawn(async move { drop(writer.run(CancellationToken::new()).await) });
-        spool.write(Lane::Low, &job(Lane::Low), "gone").await.unwrap();
+        spool
+            .write(Lane::Low, &job(Lane::Low), "gone", KEEP_WITHIN)
+            .await
+            .unwrap();
         for (lane, order, expected) in [
             (Lane::Low, Order::Fifo, Kept::Spool),
             (Lane::Medium, Order::Fifo, Kept::Broker),
@@ -291,7 +296,9 @@ mod tests {
         let (stopped, kept) = (stop.clone(), dying.clone());
         let writing = async move { drop(writer.run(stopped).await) };
         let keeping = async {
-            kept.write(Lane::Low, &job(Lane::Low), "gone").await.unwrap();
+            kept.write(Lane::Low, &job(Lane::Low), "gone", KEEP_WITHIN)
+                .await
+                .unwrap();
             stop.cancel();
         };
         tokio::join!(writing, keeping);

@@ -36,3 +36,6 @@ pub(crate) fn said(conversation: &ConversationKey) -> String {
 
 /// Never exists: what a ping writes nothing to. Inside a family we need rights for anyway.
 pub(crate) const PROBE: &str = "event:processed:probe";
+
+/// Never exists either.
+pub(crate) const SAID_PROBE: &str = "kf:said:probe";

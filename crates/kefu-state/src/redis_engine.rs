@@ -49,10 +49,15 @@ impl RedisEngine {
             prefix,
         };
         let start_max = settings.connect_timeout.saturating_add(settings.command_timeout);
-        match engine
+        let mut probed = engine
             .ask::<redis::Value>(&scripts::probe(&engine.prefix), start_max)
-            .await
-        {
+            .await;
+        if probed.is_ok() {
+            // Rights to another family of keys, which users of earlier versions do not have.
+            let said = scripts::probe_said(&engine.prefix);
+            probed = engine.ask::<redis::Value>(&said, start_max).await;
+        }
+        match probed {
             Ok(_) | Err(Failure::Key(_)) => report_degraded(false),
             Err(Failure::Refused(problem)) => {
                 return Err(Failure::Refused(problem).into_error(&engine.address));

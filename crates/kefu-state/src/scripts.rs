@@ -117,6 +117,13 @@ pub(crate) fn probe(prefix: &str) -> Cmd {
         .take()
 }
 
+/// Asks for a note that never exists.
+pub(crate) fn probe_said(prefix: &str) -> Cmd {
+    eval(NOTED, &format!("{prefix}{}", keys::SAID_PROBE))
+        .arg("probe")
+        .take()
+}
+
 fn eval(script: &str, key: &str) -> Cmd {
     redis::cmd("EVAL").arg(script.trim_start()).arg(1).arg(key).take()
 }

@@ -187,7 +187,7 @@ async fn move_cursor(session: &mut Session, lease: &AccountLease, page: &Page) -
             cursor = $5, pulled_at = now_ms,
             failures = CASE WHEN $7 AND cursor IS NOT DISTINCT FROM $5 THEN failures ELSE 0 END,
             lease_until = now_ms + $6, wake_at = now_ms + $6,
-            catching_up = $7 AND (first_pull OR $8 < now_ms - 600000),
+            catching_up = $7 AND cursor IS DISTINCT FROM $5 AND (first_pull OR $8 < now_ms - 600000),
             first_pull = first_pull AND $7
         FROM clock
         WHERE corp = $1 AND account = $2 AND fence = $3 AND lease_owner = $4

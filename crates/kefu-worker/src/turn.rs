@@ -126,17 +126,24 @@ async fn repeat(context: &Context, app: &App, turn: &Turn, part: &Part) -> Resul
 async fn say(context: &Context, app: &App, turn: &Turn, first: &Part) -> Result<(), Fault> {
     let (lease, reply_id) = (&turn.lease, &first.reply_id);
     let answered = context.store.answered_by(&lease.key, reply_id).await?;
-    let (reason, owed) = if said::overtook(context, turn, first, &answered).await {
-        // Owed again, they are looked through one by one.
-        (CancelReason::SaidBefore, Owed::Again)
-    } else {
-        match session::check(context, app, &lease.key).await? {
-            MaySend::Yes => {
-                let parts = turn.open_parts.iter().filter(|part| part.reply_id == *reply_id);
-                return send_all(context, app, turn, parts, &answered).await;
-            }
-            MaySend::No { handled, reason } => (reason, Owed::Handled(handled)),
+    let said = said::overtook(context, turn, first, &answered).await;
+    if !said.is_empty() {
+        let reason = CancelReason::SaidBefore;
+        still_ours(
+            context
+                .store
+                .cancel_reply(lease, reply_id, reason, Owed::Again)
+                .await?,
+        )?;
+        // Without asking a second time: what is known now may be forgotten then.
+        return said::end(context, turn, &said).await;
+    }
+    let (reason, owed) = match session::check(context, app, &lease.key).await? {
+        MaySend::Yes => {
+            let parts = turn.open_parts.iter().filter(|part| part.reply_id == *reply_id);
+            return send_all(context, app, turn, parts, &answered).await;
         }
+        MaySend::No { handled, reason } => (reason, Owed::Handled(handled)),
     };
     still_ours(context.store.cancel_reply(lease, reply_id, reason, owed).await?)
 }

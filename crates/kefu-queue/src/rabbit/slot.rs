@@ -22,6 +22,9 @@ use crate::delivery::{Receipt as AnyReceipt, Source};
 /// outlives it, whatever its cause.
 const IDLE_MAX: Duration = Duration::from_secs(300);
 
+/// A consumer that is refused so often in a row says so, once.
+const REFUSED_TOLD: u32 = 4;
+
 /// One consumer with a channel of its own and one unacked message at most.
 pub(crate) struct Slot {
     source: Source,
@@ -29,6 +32,8 @@ pub(crate) struct Slot {
     open: Option<Open>,
     /// The last channel failed: on the same link wait a little, and declare the queues before the next.
     failed: Option<Failed>,
+    /// Times in a row that the broker refused to let it consume.
+    refused: u32,
 }
 
 struct Failed {
@@ -72,6 +77,7 @@ impl Slot {
             shared,
             open: None,
             failed: None,
+            refused: 0,
         }
     }
 
@@ -89,10 +95,18 @@ impl Slot {
             match timeout(RPC_TIMEOUT, self.consume(&link)).await {
                 Ok(Ok(open)) => {
                     self.failed = None;
+                    self.refused = 0;
                     self.open = Some(open);
                 }
                 Ok(Err(error)) => {
-                    debug!(queue = self.queue(), error = %error, "cannot consume; trying again");
+                    self.refused += 1;
+                    // The first times it is a queue that is being declared again.
+                    match self.refused {
+                        REFUSED_TOLD => {
+                            warn!(queue = self.queue(), error = %error, "cannot consume; trying on")
+                        }
+                        _ => debug!(queue = self.queue(), error = %error, "cannot consume; trying again"),
+                    }
                     // The supervisor finds out whether it can be mended.
                     link.repair.notify_one();
                     self.failed = Some(Failed::now(link.generation));

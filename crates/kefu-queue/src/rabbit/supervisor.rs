@@ -14,8 +14,8 @@ use super::topology::MISSING_PAUSE;
 use crate::QueueError;
 use crate::backoff::backoff;
 
-/// Longest wait between two attempts to connect: a broker that is back is used again within 5 s.
-const RECONNECT_MAX: Duration = Duration::from_secs(3);
+/// The wait between two attempts to connect doubles so often, to 3.2 s: a broker that is back is used again within 5 s.
+const RECONNECT_DOUBLINGS: u32 = 4;
 
 /// How often the broker is asked for a sign of life, by declaring the queues again …
 const WATCHDOG_EVERY: Duration = Duration::from_secs(15);
@@ -80,18 +80,25 @@ impl Supervisor {
         let mut failures = 0;
         let mut said = String::new();
         loop {
-            sleep(backoff(failures).min(RECONNECT_MAX)).await;
-            let (text, reason) = match Link::connect(&shared.address, &shared.names, generation).await {
+            sleep(backoff(failures.min(RECONNECT_DOUBLINGS))).await;
+            let (is_refused, reason) = match Link::connect(&shared.address, &shared.names, generation).await {
                 Ok(link) => {
                     info!(url = shared.address.shown, "connected to the broker");
                     return link;
                 }
-                Err(ConnectError::Refused(reason)) => ("broker refuses", reason),
-                Err(ConnectError::Unavailable(reason)) => ("broker does not answer", reason),
+                Err(ConnectError::Refused(reason)) => (true, reason),
+                Err(ConnectError::Unavailable(reason)) => (false, reason),
+            };
+            let text = match is_refused {
+                true => "broker refuses",
+                false => "broker does not answer",
             };
             // Said once for each reason, not at each of the many attempts.
-            if reason != said {
-                warn!(url = shared.address.shown, reason, "{text}; trying on");
+            match is_refused {
+                _ if reason == said => (),
+                // For a person to mend.
+                true => error!(url = shared.address.shown, reason, "{text}; trying on"),
+                false => warn!(url = shared.address.shown, reason, "{text}; trying on"),
             }
             shared
                 .state

@@ -29,23 +29,33 @@ pub(super) async fn end_owed(context: &Context, turn: &Turn) -> Result<bool, Fau
     if said.is_empty() {
         return Ok(false);
     }
+    end(context, turn, &said).await?;
+    Ok(true)
+}
+
+/// Ends messages that were answered before.
+pub(super) async fn end(context: &Context, turn: &Turn, said: &[MessageId]) -> Result<(), Fault> {
     let held = context
         .store
-        .set_handled(&turn.lease, &said, Handled::History)
+        .set_handled(&turn.lease, said, Handled::History)
         .await?;
     still_ours(held)?;
     count(Handled::History, said.len());
     tell(said.len());
-    Ok(true)
+    Ok(())
 }
 
-/// Whether messages of a planned reply, of which nothing has left, were answered before, perhaps by another one.
-pub(super) async fn overtook(context: &Context, turn: &Turn, part: &Part, answered: &[MessageId]) -> bool {
-    if part.reply_started {
-        return false;
+/// Which messages of a planned reply, of which nothing has left, were answered before, perhaps by another one.
+pub(super) async fn overtook(
+    context: &Context,
+    turn: &Turn,
+    part: &Part,
+    answered: &[MessageId],
+) -> Vec<MessageId> {
+    match part.reply_started {
+        true => Vec::new(),
+        false => context.state.said_before(&turn.lease.key, answered).await,
     }
-    let said = context.state.said_before(&turn.lease.key, answered).await;
-    !said.is_empty()
 }
 
 /// Settles a first part whose call was begun, without a call, if everything it answers was answered before: the call

@@ -177,6 +177,8 @@ async fn s51_a_backlog_of_a_hundred_thousand_jobs_is_worked_off_in_little_memory
     let began_at = tokio::time::Instant::now();
     play.add_worker(&[]).await;
     play.add_worker(&[]).await;
+    // The first one makes the tables.
+    play.ready().await;
     let stored = "SELECT count(*) FROM app_event";
     while play.services.count(stored).await < play.events {
         assert!(began_at.elapsed() < Duration::from_secs(600));

@@ -86,12 +86,13 @@ impl Model {
             .min()
             .is_some_and(|oldest| oldest < now - 600_000);
         account.cursor.clone_from(&page.cursor_after);
-        if !(page.has_more && page.cursor_after == page.cursor_before) {
+        let goes_on = page.has_more && page.cursor_after != page.cursor_before;
+        if goes_on || !page.has_more {
             account.row.failures = 0;
         }
         account.pulled_at = Some(now);
         account.row.extend(now, page.lease);
-        account.catching_up = page.has_more && (account.first_pull || is_old);
+        account.catching_up = goes_on && (account.first_pull || is_old);
         account.first_pull = account.first_pull && page.has_more;
         Ok(())
     }
