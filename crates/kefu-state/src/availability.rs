@@ -6,7 +6,8 @@ use tokio::time::Instant;
 /// First wait before Redis is tried again. Not shorter than the time one try may take, so that tries never
 /// overlap.
 pub(crate) const WAIT_FIRST: Duration = Duration::from_secs(1);
-const WAIT_MAX: Duration = Duration::from_secs(30);
+/// Redis that is back is used again within 5 s.
+const WAIT_MAX: Duration = Duration::from_secs(4);
 
 /// Whether Redis is worth asking, so that a frozen one costs one operation its time and not every one.
 #[derive(Debug, Default)]

@@ -122,7 +122,8 @@ async fn s25_a_frozen_database_is_noticed_in_seconds_and_wedges_no_pool() {
     sleep_until(frozen_at + FROZEN).await;
     postgres.thaw("postgres").await;
     let recovery = back(&play).await;
-    check_recovery(recovery);
+    // One wait of the gate's prober and one of the health's.
+    assert!(recovery <= Duration::from_secs(10), "ready after {recovery:?}");
     let report = play.end().await;
     let note = format!(
         "not ready after {:.1} s, no jobs taken after {:.1} s",
