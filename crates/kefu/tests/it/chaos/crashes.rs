@@ -126,7 +126,8 @@ async fn provoke(play: &mut Play, cause: Cause) {
             play.simulator
                 .fault(json!({ "api": "kf/send_msg", "kind": "error", "code": -1 }))
                 .await;
-            play.say_one_more().await;
+            // A conversation that has failed already waits for its step of the ladder.
+            play.somebody_new_says().await;
         }
         Cause::Handover => play.wants_a_person().await,
         Cause::Entrance => play.enters().await,

@@ -186,11 +186,21 @@ impl Play {
 
     /// One message more, beside the script, from one of a few customers in turn: its `msgid`.
     pub(crate) async fn say_one_more(&mut self) -> String {
+        let customer = format!("wmExtra{}", self.messages % CUSTOMERS_BESIDE);
+        self.say_as(&customer).await
+    }
+
+    /// The same, from a customer who has not said anything before.
+    pub(crate) async fn somebody_new_says(&mut self) {
+        let customer = self.further_customer("New");
+        self.say_as(&customer).await;
+    }
+
+    async fn say_as(&mut self, customer: &str) -> String {
         let number = self.messages;
         self.messages += 1;
         let text = format!("question {number} #kf-x-{number}");
-        let customer = format!("wmExtra{}", number % CUSTOMERS_BESIDE);
-        self.simulator.says(&customer, json!({ "text": text })).await
+        self.simulator.says(customer, json!({ "text": text })).await
     }
 
     /// All that customers have said or will say according to the script.
