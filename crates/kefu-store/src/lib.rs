@@ -31,7 +31,7 @@ pub use due::Due;
 pub use error::StoreError;
 pub use event::{EventRow, NewEvent};
 pub use migrate::Migrated;
-pub use outbox::{Owed, PartOutcome};
+pub use outbox::{Owed, PartOutcome, Settled};
 pub use page::{EventEffect, Late, Page, PageContent, PageMessage, PageOutcome};
 pub use reply::{ReplyFilter, ReplyRow, Resolution, Resolved};
 pub use scratch::Scratch;

@@ -29,6 +29,15 @@ pub enum PartOutcome {
     },
 }
 
+/// Whether an outcome was noted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Settled {
+    Noted,
+    /// The part had ended already: another run of its job was first, or a report.
+    Before,
+    LeaseLost,
+}
+
 /// What becomes of the messages of a cancelled reply.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Owed {
@@ -70,14 +79,13 @@ impl Store {
     /// Notes what became of a part that was `sending`; one that is not any more keeps its state.
     ///
     /// That it was sent, or that nobody knows, is true whoever holds the lease. An end without success is not: the
-    /// next holder may have sent the part meanwhile, and what WeCom then says to us is about that. False when the
-    /// lease is lost and nothing was noted.
+    /// next holder may have sent the part meanwhile, and what WeCom then says to us is about that.
     pub async fn settle_part(
         &self,
         lease: &ConversationLease,
         msgid: &str,
         outcome: &PartOutcome,
-    ) -> Result<bool, StoreError> {
+    ) -> Result<Settled, StoreError> {
         const SENT: &str = "
             UPDATE outbox SET status = 'sent', settled_at = now_ms FROM clock
             WHERE corp = $1 AND account = $2 AND msgid = $3 AND status = 'sending'";
@@ -87,14 +95,13 @@ impl Store {
         let (corp, account, _) = parts_of(&lease.key);
         let end = match outcome {
             PartOutcome::Sent => {
-                self.execute(SENT, values![corp, account, msgid]).await?;
-                return Ok(true);
+                let changed = self.execute(SENT, values![corp, account, msgid]).await?;
+                return Ok(Settled::of(changed == 1));
             }
             PartOutcome::Ambiguous { error } => {
                 let error = error_text(error);
-                self.execute(AMBIGUOUS, values![corp, account, msgid, &*error])
-                    .await?;
-                return Ok(true);
+                let values = values![corp, account, msgid, &*error];
+                return Ok(Settled::of(self.execute(AMBIGUOUS, values).await? == 1));
             }
             PartOutcome::SaidBefore => End {
                 status: "sent",
@@ -116,10 +123,9 @@ impl Store {
         };
         transact!(self, session => {
             if lease.hold(session).await?.is_none() {
-                return Ok(false);
+                return Ok(Settled::LeaseLost);
             }
-            end.apply(session, corp, account, msgid).await?;
-            Ok(true)
+            Ok(Settled::of(end.apply(session, corp, account, msgid).await?))
         })
     }
 
@@ -227,6 +233,12 @@ impl Store {
             cancel_planned(session, corp, account, reply_id, reason).await?;
             Ok(true)
         })
+    }
+}
+
+impl Settled {
+    fn of(changed: bool) -> Settled {
+        if changed { Settled::Noted } else { Settled::Before }
     }
 }
 

@@ -12,7 +12,7 @@ use futures::FutureExt;
 use kefu_domain::{CancelReason, Handled, MessageId, Millis, Step};
 use kefu_process::clock;
 use kefu_process::crash::crash_point;
-use kefu_store::{Owed, Part, PartOutcome, Released, Turn};
+use kefu_store::{Owed, Part, PartOutcome, Released, Settled, Turn};
 use metrics::counter;
 use tokio::time::Instant;
 
@@ -95,7 +95,8 @@ async fn round(context: &Context, app: &App, turn: &Turn) -> Result<Left, Fault>
                 error: "the 48 h window closed before its outcome was known".to_owned(),
             };
             let msgid = &turn.open_parts[part].msgid;
-            still_ours(context.store.settle_part(lease, msgid, &outcome).await?)?;
+            let settled = context.store.settle_part(lease, msgid, &outcome).await?;
+            still_ours(settled != Settled::LeaseLost)?;
         }
         Step::DropExpired(part) => {
             let owed = Owed::Handled(Handled::Expired);

@@ -2,7 +2,8 @@ use std::time::Duration;
 
 use kefu_domain::Millis;
 use kefu_store::{
-    AcquireAccount, AcquiredAccount, AcquiredConversation, PageMessage, PartOutcome, Released, Store, Turn,
+    AcquireAccount, AcquiredAccount, AcquiredConversation, PageMessage, PartOutcome, Released, Settled,
+    Store, Turn,
 };
 use tokio::task::JoinSet;
 
@@ -169,7 +170,9 @@ async fn say(store: &Store, turn: &Turn) -> bool {
             continue;
         }
         let settled = store.settle_part(&turn.lease, &part.msgid, &PartOutcome::Sent);
-        or_stop!(settled.await, false);
+        if or_stop!(settled.await, false) == Settled::LeaseLost {
+            return false;
+        }
     }
     true
 }

@@ -1,5 +1,5 @@
 use kefu_domain::{CancelReason, Handled, Millis, PartStatus};
-use kefu_store::{EventEffect, Owed, Part, PartOutcome, Released, Turn};
+use kefu_store::{EventEffect, Owed, Part, PartOutcome, Released, Settled, Turn};
 
 use crate::harness::*;
 
@@ -44,7 +44,7 @@ async fn settle(database: &Database, mine: &Turn, part: &Part, outcome: PartOutc
         .store
         .settle_part(&mine.lease, &part.msgid, &outcome)
         .await;
-    assert!(settled.unwrap());
+    assert_ne!(settled.unwrap(), Settled::LeaseLost);
 }
 
 async fn only_what_is_true_for_all_is_noted_without_the_lease(database: &Database) {
@@ -59,26 +59,18 @@ async fn only_what_is_true_for_all_is_noted_without_the_lease(database: &Databas
         error: "msgid used".into(),
         handled: Handled::Failed,
     };
-    assert!(
-        !store
-            .settle_part(&old.lease, &parts[0].msgid, &refused)
+    let settle = async |outcome: &PartOutcome| {
+        store
+            .settle_part(&old.lease, &parts[0].msgid, outcome)
             .await
             .unwrap()
-    );
-    assert!(
-        !store
-            .settle_part(&old.lease, &parts[0].msgid, &PartOutcome::SaidBefore)
-            .await
-            .unwrap()
-    );
+    };
+    assert_eq!(settle(&refused).await, Settled::LeaseLost);
+    assert_eq!(settle(&PartOutcome::SaidBefore).await, Settled::LeaseLost);
     let open = reload(store, &new.lease).await.open_parts;
     assert_eq!((open.len(), open[0].status), (2, PartStatus::Sending));
-    assert!(
-        store
-            .settle_part(&old.lease, &parts[0].msgid, &PartOutcome::Sent)
-            .await
-            .unwrap()
-    );
+    assert_eq!(settle(&PartOutcome::Sent).await, Settled::Noted);
+    assert_eq!(settle(&PartOutcome::Sent).await, Settled::Before);
     assert_eq!(reload(store, &new.lease).await.open_parts.len(), 1);
 }
 

@@ -5,7 +5,7 @@
 //! is owed is found here.
 
 use kefu_domain::{Handled, MessageId};
-use kefu_store::{Part, PartOutcome, Turn};
+use kefu_store::{Part, PartOutcome, Settled, Turn};
 use metrics::counter;
 use tracing::warn;
 
@@ -75,9 +75,12 @@ pub(super) async fn settled(
     }
     let settled = context
         .store
-        .settle_part(&turn.lease, &part.msgid, &PartOutcome::Sent);
-    still_ours(settled.await?)?;
-    tell(said.len());
+        .settle_part(&turn.lease, &part.msgid, &PartOutcome::Sent)
+        .await?;
+    // Settled since it was read, it was said by a run of this job whose lease is now ours: nothing is forgotten.
+    if settled == Settled::Noted {
+        tell(said.len());
+    }
     Ok(true)
 }
 

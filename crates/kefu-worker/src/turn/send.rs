@@ -3,7 +3,7 @@
 use backon::BackoffBuilder;
 use kefu_domain::{CallEnd, Handled, PartNote, PartStatus};
 use kefu_process::crash::crash_point;
-use kefu_store::{ConversationLease, Part, PartOutcome};
+use kefu_store::{ConversationLease, Part, PartOutcome, Settled};
 use kefu_wecom::client::SendMessage;
 use kefu_wecom::codes::MESSAGES_SPENT;
 use kefu_wecom::{ApiError, ErrorClass, OutboundBody};
@@ -104,12 +104,12 @@ pub(super) async fn send(
 
 impl Sending<'_> {
     async fn settle(&self, outcome: PartOutcome, word: &'static str, then: Sent) -> Result<Sent, Fault> {
-        still_ours(
-            self.context
-                .store
-                .settle_part(self.lease, &self.part.msgid, &outcome)
-                .await?,
-        )?;
+        let settled = self
+            .context
+            .store
+            .settle_part(self.lease, &self.part.msgid, &outcome)
+            .await?;
+        still_ours(settled != Settled::LeaseLost)?;
         crash_point("part_settled");
         counter!("kefu_parts_total", "outcome" => word).increment(1);
         Ok(then)

@@ -6,7 +6,7 @@ use std::time::Duration;
 use kefu_domain::{CancelReason, ConversationKey, Handled, MessageId, Millis};
 use kefu_store::{
     AccountLease, AcquireAccount, AcquiredAccount, AcquiredConversation, ConversationLease, Decision, Due,
-    Owed, Page, PageOutcome, Part, PartOutcome, Released, Store, Turn, Whose,
+    Owed, Page, PageOutcome, Part, PartOutcome, Released, Settled, Store, Turn, Whose,
 };
 use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqliteSynchronous};
 use sqlx::{Connection, SqliteConnection};
@@ -238,7 +238,7 @@ impl Transitions for Real {
     }
 
     fn settle_part(&mut self, lease: &ConversationLease, msgid: &str, outcome: &PartOutcome) -> bool {
-        run!(self, settle_part(lease, msgid, outcome))
+        run!(self, settle_part(lease, msgid, outcome)) != Settled::LeaseLost
     }
 
     fn replan_part(&mut self, lease: &ConversationLease, msgid: &str) -> bool {
