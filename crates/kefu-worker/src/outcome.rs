@@ -24,6 +24,12 @@ pub(crate) enum JobError {
     /// Not now; no attempt is spent.
     #[error("waits: {0}")]
     Parked(&'static str),
+    /// Others hold its rows for long; no attempt is spent.
+    #[error("waits: {BUSY}")]
+    Busy,
+    /// The same, and its own lease may stand on them.
+    #[error("its lease may stand: {BUSY}")]
+    BusyUnderLease,
     /// Can never work.
     #[error("{0:#}")]
     Dead(anyhow::Error),
@@ -36,8 +42,26 @@ impl From<StoreError> for JobError {
     fn from(error: StoreError) -> JobError {
         match () {
             () if is_away(&error) => JobError::StoreAway(error),
-            () if error.is_busy() => JobError::Parked(BUSY),
+            () if error.is_busy() => JobError::Busy,
             () => JobError::Retry(anyhow::Error::new(error).context("database refused")),
+        }
+    }
+}
+
+impl JobError {
+    /// A lease was not taken; that of an earlier run of a redelivered job may stand.
+    pub(crate) fn of_acquire(error: StoreError, redelivered: bool) -> JobError {
+        match redelivered {
+            true => JobError::from(error).under_lease(),
+            false => JobError::from(error),
+        }
+    }
+
+    /// For what comes after the lease was taken.
+    pub(crate) fn under_lease(self) -> JobError {
+        match self {
+            JobError::Busy => JobError::BusyUnderLease,
+            error => error,
         }
     }
 }
@@ -53,16 +77,24 @@ pub(crate) fn verdict(ladder: &Ladder, attempt: u32, error: &JobError) -> Verdic
                 error: text,
             },
         },
-        JobError::Parked(reason) => Verdict::Parked {
-            step: longer_step(ladder, attempt),
-            reason: (*reason).to_owned(),
-        },
+        JobError::Parked(reason) => parked(ladder, attempt, reason),
+        JobError::Busy => parked(ladder, attempt, BUSY),
+        // Only after the delivery was held for its time: given out again it is known to be the lease's owner, and a
+        // parked copy is not. Everybody else is told that the row is being worked on.
+        JobError::BusyUnderLease => Verdict::Interrupted,
         JobError::Dead(_) => Verdict::Dead {
             reason: "permanent".to_owned(),
             error: text,
         },
         // Only after the delivery was held for its time: somebody else may reach the database.
         JobError::StoreAway(_) => Verdict::Interrupted,
+    }
+}
+
+fn parked(ladder: &Ladder, attempt: u32, reason: &str) -> Verdict {
+    Verdict::Parked {
+        step: longer_step(ladder, attempt),
+        reason: reason.to_owned(),
     }
 }
 

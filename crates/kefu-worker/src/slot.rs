@@ -111,16 +111,19 @@ async fn job_verdict(context: &Context, job: &Job, redelivered: bool) -> Verdict
             Some(Ok(verdict)) => return verdict,
             Some(Err(error)) => error,
         };
-        let JobError::StoreAway(cause) = &error else {
-            if !matches!(error, JobError::Parked(_)) {
-                error!(
-                    error = &error as &dyn std::error::Error,
-                    "job {} failed: {error}", job.id
-                );
+        match &error {
+            JobError::StoreAway(cause) => context.gate.doubt(cause),
+            JobError::BusyUnderLease => (),
+            _ => {
+                if !matches!(error, JobError::Parked(_) | JobError::Busy) {
+                    error!(
+                        error = &error as &dyn std::error::Error,
+                        "job {} failed: {error}", job.id
+                    );
+                }
+                return verdict(context.queue.ladder(), job.attempt, &error);
             }
-            return verdict(context.queue.ladder(), job.attempt, &error);
-        };
-        context.gate.doubt(cause);
+        }
         let left = HELD_MAX.saturating_sub(held_at.elapsed());
         if left.is_zero() || !context.gate.opens_within(left).await {
             return Verdict::Interrupted;

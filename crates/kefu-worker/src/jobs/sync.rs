@@ -66,12 +66,15 @@ pub(super) async fn run(context: &Context, job: &Job, redelivered: bool) -> Resu
         lease: LEASE,
     };
     let catch_up = CatchUp::after(payload.late);
-    match context.store.acquire_account(ask).await? {
+    let acquired = context.store.acquire_account(ask).await;
+    match acquired.map_err(|error| JobError::of_acquire(error, redelivered))? {
         AcquiredAccount::Held => {
             catch_up.tell_so_far(&account);
             Ok(Verdict::Done)
         }
-        AcquiredAccount::Won(lease) => hold(context, app, lease, job.attempt, catch_up).await,
+        AcquiredAccount::Won(lease) => hold(context, app, lease, job.attempt, catch_up)
+            .await
+            .map_err(JobError::under_lease),
     }
 }
 

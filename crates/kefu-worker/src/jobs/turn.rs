@@ -41,11 +41,11 @@ pub(super) async fn run(context: &Context, job: &Job, redelivered: bool) -> Resu
     let key = payload.key().map_err(|error| JobError::Dead(error.into()))?;
     Span::current().record("account.id", field::display(&key.account));
     let limits = limits(context);
-    match context
+    let acquired = context
         .store
         .acquire_conversation(&key, &job.id, redelivered, LEASE, limits)
-        .await?
-    {
+        .await;
+    match acquired.map_err(|error| JobError::of_acquire(error, redelivered))? {
         AcquiredConversation::Missing | AcquiredConversation::Held | AcquiredConversation::CatchingUp => {
             Ok(Verdict::Done)
         }
@@ -55,7 +55,7 @@ pub(super) async fn run(context: &Context, job: &Job, redelivered: bool) -> Resu
                 "turn begins with {} messages owed",
                 turn.owed.len()
             );
-            hold(context, job, *turn).await
+            hold(context, job, *turn).await.map_err(JobError::under_lease)
         }
     }
 }

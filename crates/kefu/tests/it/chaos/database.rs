@@ -2,9 +2,11 @@
 
 use std::time::Duration;
 
-use tokio::time::Instant;
+use serde_json::json;
+use sqlx::{AssertSqlSafe, Connection, PgConnection};
 #[cfg(feature = "chaos")]
 use tokio::time::sleep_until;
+use tokio::time::{Instant, sleep};
 
 use super::{Case, Plan, Play, size};
 use crate::stage::{Callers, Instance, Services, app, eventually, kefu};
@@ -26,7 +28,7 @@ async fn s24_a_killed_and_restarted_database_delays_messages_and_no_callback() {
     postgres.kill("postgres").await;
     have_said(&play, CLOSED).await;
     // With callbacks and nowhere to put what they bring, for a while.
-    tokio::time::sleep(size(Duration::from_secs(1), Duration::from_secs(10))).await;
+    sleep(size(Duration::from_secs(1), Duration::from_secs(10))).await;
     postgres.start_again("postgres").await;
     let killed = back(&play).await;
     check_recovery(killed);
@@ -179,4 +181,70 @@ async fn s26_transactions_that_fail_now_and_then_are_done_again() {
     assert!(size(5, 100) <= faults, "{faults} faults");
     let report = play.end().await;
     case.end(&report, None, format!("{faults} faults"));
+}
+
+/// Their leases stand for 60 s from the last sign of life.
+#[tokio::test]
+async fn s26_jobs_whose_rows_others_hold_leave_no_lease_behind() {
+    let case = Case::begin(
+        "26b",
+        "rows held by others while jobs begin again, and while they end",
+    );
+    let plan = Plan {
+        customers: 20,
+        messages: 40,
+        pause: "100ms",
+        workers: 0,
+        ..Plan::usual()
+    };
+    let messages = u64::from(plan.messages);
+    let mut play = Play::start(Services::own().await, plan).await;
+    play.worker_dies_at("account_claimed").await;
+    // Its jobs come again.
+    let postgres = play.services.postgres.clone();
+    tokio::join!(hold_rows(&postgres, "account"), play.add_worker(&[]));
+    let free_at = Instant::now();
+    play.has_answered(messages).await;
+    check_no_lease_was_waited_for(free_at);
+    // A reply is said, and its turn cannot be ended.
+    let slow = json!({ "api": "kf/send_msg", "kind": "delay", "delay": "2s" });
+    play.simulator.fault(slow).await;
+    play.say_one_more().await;
+    eventually("a reply is on its way", async || {
+        let sending = "SELECT count(*) FROM outbox WHERE status = 'sending'";
+        (play.services.count(sending).await == 1).then_some(())
+    })
+    .await;
+    hold_rows(&play.services.postgres, "conversation").await;
+    let free_at = Instant::now();
+    eventually("the lease is given back", async || {
+        let leases = "SELECT count(*) FROM conversation WHERE lease_owner IS NOT NULL";
+        (play.services.count(leases).await == 0).then_some(())
+    })
+    .await;
+    let recovery = check_no_lease_was_waited_for(free_at);
+    let report = play.end().await;
+    case.end(&report, Some(recovery), "");
+}
+
+/// Another transaction holds all rows of a table, for longer than the statements of a job's end wait together.
+async fn hold_rows(postgres: &str, table: &str) {
+    const HELD: Duration = Duration::from_secs(8);
+    let mut holder = PgConnection::connect(postgres).await.unwrap();
+    let mut held = holder.begin().await.unwrap();
+    let lock = AssertSqlSafe(format!("SELECT 1 FROM {table} FOR UPDATE"));
+    sqlx::query(lock).execute(&mut *held).await.unwrap();
+    // The length of the fault.
+    sleep(HELD).await;
+    held.rollback().await.unwrap();
+}
+
+#[track_caller]
+fn check_no_lease_was_waited_for(free_at: Instant) -> Duration {
+    let recovery = free_at.elapsed();
+    assert!(
+        recovery < Duration::from_secs(20),
+        "went on {recovery:?} after the rows were free"
+    );
+    recovery
 }
