@@ -14,9 +14,13 @@ pub enum StoreError {
     /// It does not answer, or not in time; the same call may work later.
     #[error("the database is not available")]
     Unavailable(#[source] Box<dyn std::error::Error + Send + Sync>),
-    /// It answered and cannot do this: a constraint, an encoding, a row no version of ours wrote.
-    #[error("the database cannot take or read this")]
+    /// It answered and cannot take these values: a constraint, an encoding, a length.
+    #[error("the database cannot take this")]
     Data(#[source] Box<dyn std::error::Error + Send + Sync>),
+    /// It answered, and neither its state nor the values explain it: a column that is not there, a damaged index,
+    /// a row no version of ours wrote.
+    #[error("the database answered what was not expected")]
+    Unexpected(#[source] Box<dyn std::error::Error + Send + Sync>),
 }
 
 impl StoreError {
@@ -35,6 +39,8 @@ impl StoreError {
         matches!(self.verdict(), Some(Verdict::Busy | Verdict::Contention))
     }
 
+    /// Other values would do. Customers' messages are set aside on this word, so it is said only of what is known to
+    /// be about values, never of what is merely unknown.
     pub(crate) fn is_data(&self) -> bool {
         matches!(self, StoreError::Data(_))
     }
@@ -57,7 +63,7 @@ impl StoreError {
 
     /// A stored value that no version of ours wrote.
     pub(crate) fn unreadable(source: impl std::error::Error + Send + Sync + 'static) -> StoreError {
-        StoreError::Data(Box::new(source))
+        StoreError::Unexpected(Box::new(source))
     }
 
     pub(crate) fn closed() -> StoreError {
@@ -79,11 +85,8 @@ impl From<sqlx::Error> for StoreError {
                 Verdict::Contention | Verdict::Busy | Verdict::Away => {
                     StoreError::Unavailable(Box::new(error))
                 }
-                // The message only: the detail of PostgreSQL quotes the whole row.
-                Verdict::Data => {
-                    let code = database.code().unwrap_or_default();
-                    StoreError::Data(format!("{} ({code})", database.message()).into())
-                }
+                Verdict::Data => StoreError::Data(answer(&**database).into()),
+                Verdict::Unexpected => StoreError::Unexpected(answer(&**database).into()),
             },
             sqlx::Error::Configuration(source) => {
                 StoreError::Refused(format!("impossible database setting: {source}"))
@@ -95,9 +98,15 @@ impl From<sqlx::Error> for StoreError {
             | sqlx::Error::PoolClosed
             | sqlx::Error::WorkerCrashed
             | sqlx::Error::BeginFailed => StoreError::Unavailable(Box::new(error)),
-            _ => StoreError::Data(Box::new(error)),
+            sqlx::Error::Encode(_) => StoreError::Data(Box::new(error)),
+            _ => StoreError::Unexpected(Box::new(error)),
         }
     }
+}
+
+/// The message only: the detail of PostgreSQL quotes the whole row.
+fn answer(error: &(dyn sqlx::error::DatabaseError + 'static)) -> String {
+    format!("{} ({})", error.message(), error.code().unwrap_or_default())
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -107,6 +116,7 @@ enum Verdict {
     Busy,
     Away,
     Data,
+    Unexpected,
 }
 
 fn verdict(error: &(dyn sqlx::error::DatabaseError + 'static)) -> Verdict {
@@ -127,14 +137,13 @@ fn postgres_verdict(code: &str) -> Verdict {
         "28000" | "28P01" | "3D000" | "42501" => Verdict::Refused,
         // A statement's time limit, a transaction ended for idling, a server that became read-only.
         "57014" | "25P03" | "25006" => Verdict::Away,
-        // Connection, resources, operator's intervention, the server's own disk.
-        _ if ["08", "53", "57", "58"]
-            .iter()
-            .any(|class| code.starts_with(class)) =>
-        {
-            Verdict::Away
-        }
-        _ => Verdict::Data,
+        _ => match code.get(..2) {
+            // Connection, resources, operator's intervention, the server's own disk.
+            Some("08" | "53" | "57" | "58") => Verdict::Away,
+            // A row twice in one statement, a value, a constraint, a limit such as that of an index row.
+            Some("21" | "22" | "23" | "54") => Verdict::Data,
+            _ => Verdict::Unexpected,
+        },
     }
 }
 
@@ -147,7 +156,9 @@ fn sqlite_verdict(code: i64) -> Verdict {
         7 | 8 | 9 | 10 | 13 | 14 | 15 => Verdict::Away,
         // CORRUPT, NOTADB.
         11 | 26 => Verdict::Refused,
-        _ => Verdict::Data,
+        // TOOBIG, CONSTRAINT, MISMATCH. RANGE is not one: it is about a parameter's number, not its value.
+        18..=20 => Verdict::Data,
+        _ => Verdict::Unexpected,
     }
 }
 
@@ -160,9 +171,43 @@ mod tests {
         assert_eq!(postgres_verdict("40P01"), Verdict::Contention);
         assert_eq!(postgres_verdict("28P01"), Verdict::Refused);
         assert_eq!(postgres_verdict("57P01"), Verdict::Away);
-        assert_eq!(postgres_verdict("22021"), Verdict::Data);
-        // SQLITE_BUSY_SNAPSHOT, SQLITE_CONSTRAINT_TRIGGER.
+        // SQLITE_BUSY_SNAPSHOT, SQLITE_READONLY_DBMOVED.
         assert_eq!(sqlite_verdict(517), Verdict::Contention);
-        assert_eq!(sqlite_verdict(1811), Verdict::Data);
+        assert_eq!(sqlite_verdict(1032), Verdict::Away);
+    }
+
+    #[test]
+    fn only_what_is_about_values_is_data() {
+        for code in ["21000", "22021", "22P05", "23502", "23514", "54000"] {
+            assert_eq!(postgres_verdict(code), Verdict::Data, "{code}");
+        }
+        for code in [
+            "0A000", "25P02", "42703", "42P01", "55000", "P0001", "XX000", "XX002", "", "é",
+        ] {
+            assert_eq!(postgres_verdict(code), Verdict::Unexpected, "{code}");
+        }
+        // SQLITE_TOOBIG, SQLITE_CONSTRAINT_TRIGGER, SQLITE_MISMATCH.
+        for code in [18, 1811, 20] {
+            assert_eq!(sqlite_verdict(code), Verdict::Data, "{code}");
+        }
+        // None, SQLITE_ERROR (no such table), _INTERNAL, _SCHEMA, _MISUSE, _AUTH, _RANGE, an unknown one.
+        for code in [0, 1, 2, 17, 21, 23, 25, 200] {
+            assert_eq!(sqlite_verdict(code), Verdict::Unexpected, "{code}");
+        }
+    }
+
+    #[test]
+    fn what_the_driver_cannot_send_is_data_and_what_it_cannot_read_is_not() {
+        assert!(StoreError::from(sqlx::Error::Encode("long".into())).is_data());
+        let unreadable = [
+            sqlx::Error::Decode("null".into()),
+            sqlx::Error::ColumnNotFound("text".to_owned()),
+            sqlx::Error::RowNotFound,
+        ];
+        for error in unreadable.map(StoreError::from) {
+            assert!(matches!(error, StoreError::Unexpected(_)), "{error:?}");
+            assert!(!error.is_data() && !error.is_unavailable() && !error.is_busy() && !error.is_refusal());
+        }
+        assert!(!StoreError::unreadable(std::fmt::Error).is_data());
     }
 }

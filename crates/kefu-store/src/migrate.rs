@@ -50,7 +50,7 @@ impl Store {
         {
             Ok(row) => row.and_then(|(version,)| version).unwrap_or(0),
             // No such table: never migrated.
-            Err(StoreError::Data(_)) => 0,
+            Err(StoreError::Unexpected(_)) => 0,
             Err(error) => return Err(error),
         };
         let known = known(self.migrator());
@@ -75,7 +75,7 @@ impl Store {
 
     fn explained(&self, error: StoreError) -> StoreError {
         match error {
-            StoreError::Data(source) => StoreError::Refused(format!(
+            StoreError::Data(source) | StoreError::Unexpected(source) => StoreError::Refused(format!(
                 "{}: the schema cannot be migrated: {source}",
                 self.address
             )),

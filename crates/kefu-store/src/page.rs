@@ -119,7 +119,8 @@ impl Store {
     /// fence, which serialises two pullers and fails cheaply.
     ///
     /// No message can hold the cursor: when the database refuses the page for what is in it, it is stored
-    /// message by message, and what is still refused is kept raw as unreadable.
+    /// message by message, and what is still refused is kept raw as unreadable. Any other error stores nothing and
+    /// leaves the cursor: the page can be pulled again once the cause is gone.
     pub async fn commit_page(&self, lease: &AccountLease, page: &Page) -> Result<PageOutcome, StoreError> {
         let together = transact!(self, session => {
             let now = match move_cursor(session, lease, page).await? {

@@ -1,6 +1,6 @@
 use kefu_domain::{MessageId, Millis};
 use kefu_faults::mutator;
-use kefu_store::{EventEffect, PageContent, PageMessage, PageOutcome};
+use kefu_store::{EventEffect, PageContent, PageMessage, PageOutcome, StoreError};
 
 use crate::harness::*;
 
@@ -8,6 +8,7 @@ conformance!(
     poison_in_the_text_never_holds_the_cursor,
     what_the_database_refuses_is_kept_raw_and_the_rest_is_stored,
     every_nasty_text_is_stored_wherever_it_stands,
+    a_fault_of_the_database_makes_no_message_unreadable,
 );
 
 async fn poison_in_the_text_never_holds_the_cursor(database: &Database) {
@@ -215,4 +216,63 @@ async fn what_the_database_refuses_is_kept_raw_and_the_rest_is_stored(database: 
     assert_eq!(database.number("SELECT count(*) FROM unreadable").await, 1);
     // The conversation of the refused message was rolled back with it.
     assert_eq!(database.number("SELECT count(*) FROM conversation").await, 1);
+}
+
+/// What breaks an insert of messages whatever their values, and what mends it.
+const FAULTS: &[(&str, &str)] = &[
+    (
+        "ALTER TABLE message RENAME COLUMN msgtype TO msgtype_next",
+        "ALTER TABLE message RENAME COLUMN msgtype_next TO msgtype",
+    ),
+    (
+        "ALTER TABLE message RENAME TO message_next",
+        "ALTER TABLE message_next RENAME TO message",
+    ),
+];
+
+/// One message is enough to meet a damaged index.
+const POSTGRES_FAULTS: &[(&str, &str)] = &[(
+    "CREATE FUNCTION fail() RETURNS trigger LANGUAGE plpgsql AS
+        'BEGIN RAISE EXCEPTION ''index is corrupted'' USING ERRCODE = ''XX002''; END';
+    CREATE TRIGGER fail BEFORE INSERT ON message FOR EACH ROW
+        WHEN (NEW.text = 'second') EXECUTE FUNCTION fail()",
+    "DROP TRIGGER fail ON message",
+)];
+
+async fn a_fault_of_the_database_makes_no_message_unreadable(database: &Database) {
+    let store = &database.store;
+    let now = database.now().await;
+    let lease = win(store, "j1").await;
+    // Statements are prepared before the fault, as those of running workers are.
+    let first = page(None, "c1", vec![says("m0", "wm0", "before", now)]);
+    store.commit_page(&lease, &first).await.unwrap();
+    let messages = vec![
+        says("m1", "wm1", "first", now),
+        says("m2", "wm2", "second", now),
+        says("m3", "wm1", "third", now),
+    ];
+    let page = page(Some("c1"), "c2", messages);
+    let mut faults = FAULTS.to_vec();
+    if database.is_postgres() {
+        faults.extend(POSTGRES_FAULTS);
+    }
+    for (breaks, mends) in faults {
+        database.sql(breaks).await;
+        let error = store.commit_page(&lease, &page).await.unwrap_err();
+        database.sql(mends).await;
+        assert!(matches!(error, StoreError::Unexpected(_)), "{breaks}: {error:?}");
+        assert_eq!(database.text("SELECT cursor FROM account").await, "c1");
+        assert_eq!(database.number("SELECT count(*) FROM message").await, 1);
+        assert_eq!(database.number("SELECT count(*) FROM conversation").await, 1);
+        assert_eq!(database.number("SELECT count(*) FROM unreadable").await, 0);
+    }
+    let PageOutcome::Committed {
+        stored, unreadable, ..
+    } = store.commit_page(&lease, &page).await.unwrap()
+    else {
+        panic!("not committed");
+    };
+    assert_eq!((stored, unreadable), (3, 0));
+    assert_eq!(database.text("SELECT cursor FROM account").await, "c2");
+    assert_eq!(owed(&*turn(store, "wm1", "t1").await), ["m1", "m3"]);
 }
