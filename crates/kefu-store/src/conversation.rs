@@ -7,7 +7,7 @@ use crate::sql::{Session, small, values};
 use crate::store::transact;
 use crate::text::error_text;
 use crate::turn::Head;
-use crate::{Released, Store, StoreError, Turn, TurnLimits};
+use crate::{NewDeadLetter, Released, Store, StoreError, Turn, TurnLimits};
 
 #[derive(Debug)]
 pub enum AcquiredConversation {
@@ -227,13 +227,17 @@ impl Store {
         Ok(self.execute(SQL, values).await? == 1)
     }
 
-    /// Ends all that is owed without an answer, and gives the lease back. The messages ended, 0 when the
+    /// Ends all that is owed without an answer, and gives the lease back. The messages ended; `None` when the
     /// lease is lost. Messages of a reply of which no part had left count as not answered.
+    ///
+    /// The letter is archived with them, unless it is there already: nobody could replay messages that ended
+    /// without one.
     pub async fn give_up_conversation(
         &self,
         lease: &ConversationLease,
         handled: Handled,
-    ) -> Result<u64, StoreError> {
+        letter: Option<&NewDeadLetter<'_>>,
+    ) -> Result<Option<u64>, StoreError> {
         const CANCEL: &str = "
             UPDATE outbox SET status = 'cancelled', cancel_reason = 'broken', settled_at = $4
             WHERE corp = $1 AND account = $2 AND customer = $3 AND status = 'planned'";
@@ -260,7 +264,7 @@ impl Store {
         let (corp, account, customer) = parts_of(&lease.key);
         transact!(self, session => {
             let Some(now) = lease.hold(session).await? else {
-                return Ok(0);
+                return Ok(None);
             };
             let values = values![corp, account, customer, now, handled.as_str()];
             let unsaid = session.execute(UNSAID, values).await?;
@@ -268,7 +272,10 @@ impl Store {
             session.execute(CANCEL, &values[..4]).await?;
             session.execute(UNKNOWN, &values[..4]).await?;
             session.execute(FREE, &values[..3]).await?;
-            Ok(unsaid + ended)
+            if let Some(letter) = letter {
+                letter.insert(session).await?;
+            }
+            Ok(Some(unsaid + ended))
         })
     }
 }
@@ -299,11 +306,16 @@ async fn not_taken(
         SELECT COALESCE(lease_until > now_ms AND NOT (lease_owner = $4 AND $5), FALSE)
         FROM conversation, clock
         WHERE corp = $1 AND account = $2 AND customer = $3";
+    // With a lease of its own from an earlier run it would be found held at its next time.
     const WAIT: &str = "
-        UPDATE conversation SET wake_at = now_ms + 30000
+        UPDATE conversation SET lease_owner = NULL, lease_until = NULL, wake_at = now_ms + 30000
         FROM clock
         WHERE corp = $1 AND account = $2 AND customer = $3 AND wake_at IS NOT NULL
-            AND (lease_until IS NULL OR lease_until <= now_ms OR (lease_owner = $4 AND $5))";
+            AND (lease_until IS NULL OR lease_until <= now_ms OR (lease_owner = $4 AND $5))
+            AND EXISTS (
+                SELECT 1 FROM account
+                WHERE account.corp = $1 AND account.account = $2
+                    AND account.catching_up AND account.pulled_at > now_ms - 600000)";
     let (corp, account, customer) = parts_of(key);
     let values = values![corp, account, customer, job_id, redelivered];
     let Some((held,)) = session.fetch_optional::<(bool,)>(LOOK, values).await? else {

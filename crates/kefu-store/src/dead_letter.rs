@@ -2,7 +2,7 @@ mod crash;
 mod find;
 mod replay;
 
-pub use crash::JobRow;
+pub use crash::{Crash, JobRow};
 pub use find::LetterQuery;
 
 use kefu_domain::Millis;
@@ -121,7 +121,8 @@ impl Store {
 }
 
 impl NewDeadLetter<'_> {
-    async fn insert(&self, session: &mut Session) -> Result<bool, StoreError> {
+    /// False when it was there before.
+    pub(crate) async fn insert(&self, session: &mut Session) -> Result<bool, StoreError> {
         const SQL: &str = "
             INSERT INTO dead_letter
                 (job_id, replay, kind, app, lane, reason, attempts, first_error, first_error_at, last_error,

@@ -26,7 +26,7 @@ mod welcome;
 
 pub use account::{AccountLease, AccountRow, AcquireAccount, AcquiredAccount, StaleAccount};
 pub use conversation::{AcquiredConversation, ConversationLease, Whose};
-pub use dead_letter::{DeadLetterRow, JobRow, LetterQuery, LetterState, NewDeadLetter};
+pub use dead_letter::{Crash, DeadLetterRow, JobRow, LetterQuery, LetterState, NewDeadLetter};
 pub use due::Due;
 pub use error::StoreError;
 pub use event::{EventRow, NewEvent};

@@ -6,13 +6,11 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use kefu_domain::{AccountId, ConversationKey, CorpId, CustomerId, Handled, Millis};
-use kefu_process::clock;
+use kefu_domain::{AccountId, ConversationKey, CorpId, CustomerId, Handled};
 use kefu_process::crash::crash_point;
-use kefu_queue::{Death, Delivery, InvalidEnvelope, Job, NotedError, PublishError, Verdict};
-use kefu_store::{AcquiredConversation, JobRow, NewDeadLetter, StoreError};
+use kefu_queue::{Death, Delivery, Job, PublishError, Verdict};
+use kefu_store::{AcquiredConversation, JobRow, StoreError};
 use metrics::counter;
-use sha1::{Digest, Sha1};
 use thiserror::Error;
 use tokio_util::sync::CancellationToken;
 use tracing::{error, warn};
@@ -20,15 +18,13 @@ use tracing::{error, warn};
 use crate::context::Context;
 use crate::jobs::turn_limits;
 use crate::lease::LEASE;
-use crate::letter::row_of;
+use crate::letter::{Story, row_of};
 
 /// Wait after an error that is not the database being away.
 const RETRY_AFTER: Duration = Duration::from_secs(30);
 /// Wait after the queue did not take what is put back; the letter stays where it is meanwhile.
 const PUBLISH_RETRY_AFTER: Duration = Duration::from_secs(1);
 const PUBLISH_WITHIN: Duration = Duration::from_secs(10);
-/// Reason of a letter whose job nobody gave a verdict on.
-const CRASHED: &str = "crashed";
 
 pub(crate) async fn run(context: Arc<Context>, stop: CancellationToken) -> anyhow::Result<()> {
     let mut letters = context.queue.dead_letters();
@@ -116,7 +112,7 @@ async fn put_back(context: &Context, job: &Job) -> Result<(), PublishError> {
 
 async fn archive(context: &Context, letter: &Delivery) -> Result<(), StoreError> {
     let story = Story::of(letter);
-    if context.store.archive_dead_letter(&story.letter(letter)).await? {
+    if context.store.archive_dead_letter(&story.letter()).await? {
         story.tell();
     }
     Ok(())
@@ -129,14 +125,15 @@ async fn archive_crashed(
     row: &JobRow<'_>,
 ) -> Result<(), StoreError> {
     let story = Story::of(letter);
-    let Some(failures) = context.store.archive_crashed(&story.letter(letter), row).await? else {
-        return Ok(());
-    };
-    story.tell();
+    let crash = context.store.archive_crashed(&story.letter(), row).await?;
+    if crash.is_new {
+        story.tell();
+    }
     let steps = context.queue.ladder().steps().len();
     match row {
-        // An execution that never ends cannot count the last one itself.
-        JobRow::Conversation { .. } if steps < failures as usize => give_up(context, job, row).await,
+        // An execution that never ends cannot count the last one itself. Asked of a letter that was there before, too:
+        // it may have been archived in a try that ended before this.
+        JobRow::Conversation { .. } if steps < crash.failures as usize => give_up(context, job, row).await,
         _ => Ok(()),
     }
 }
@@ -151,10 +148,12 @@ async fn give_up(context: &Context, job: &Job, row: &JobRow<'_>) -> Result<(), S
         .await?;
     // Somebody else holds it: his run decides.
     if let AcquiredConversation::Won(turn) = acquired {
+        // Its letter is archived already.
         let ended = context
             .store
-            .give_up_conversation(&turn.lease, Handled::Failed)
+            .give_up_conversation(&turn.lease, Handled::Failed, None)
             .await?;
+        let Some(ended) = ended else { return Ok(()) };
         error!(
             job.id = job.id,
             "conversation given up with {ended} messages: its turns kept killing their worker"
@@ -178,88 +177,4 @@ fn key_of(row: &JobRow<'_>) -> Option<ConversationKey> {
         account: AccountId::parse(account).ok()?,
         customer: CustomerId::parse(customer).ok()?,
     })
-}
-
-/// What is written about a letter.
-struct Story {
-    id: String,
-    reason: String,
-    kind: Option<String>,
-    first: Option<NotedError>,
-    last: Option<NotedError>,
-}
-
-impl Story {
-    fn of(letter: &Delivery) -> Story {
-        let death = letter.death.as_ref();
-        let crashed = death.is_some_and(Death::is_delivery_limit);
-        let at = death
-            .and_then(|death| death.at)
-            .unwrap_or(Millis(clock::now_ms()));
-        let died_of = match crashed {
-            true => Some("delivered too often: each time its worker died, or let go of it".to_owned()),
-            false => death.and_then(|death| death.error.clone()),
-        };
-        let died_of = died_of.map(|text| NotedError { at, text });
-        let errors = letter.errors();
-        let last = if crashed { None } else { errors.last };
-        Story {
-            id: id(letter),
-            reason: match death {
-                Some(_) if crashed => CRASHED.to_owned(),
-                Some(death) => death.reason.clone(),
-                None => "unknown".to_owned(),
-            },
-            kind: letter.job.as_ref().ok().map(|job| job.kind.clone()),
-            first: errors.first.or_else(|| died_of.clone()),
-            last: last.or(died_of),
-        }
-    }
-
-    fn letter<'a>(&'a self, letter: &'a Delivery) -> NewDeadLetter<'a> {
-        let job = letter.job.as_ref().ok();
-        let death = letter.death.as_ref();
-        let error_at = self.last.as_ref().map(|error| error.at);
-        NewDeadLetter {
-            job_id: &self.id,
-            replay: job.map_or(0, |job| job.replay),
-            kind: self.kind.as_deref(),
-            app: job.map(|job| job.app.as_str()),
-            lane: job
-                .map(|job| job.lane.as_str())
-                .or_else(|| death.and_then(|death| death.lane).map(|lane| lane.as_str())),
-            reason: &self.reason,
-            attempts: letter.attempt(),
-            first_error: self.first.as_ref().map(|error| error.text.as_str()),
-            first_error_at: self.first.as_ref().map(|error| error.at),
-            last_error: self.last.as_ref().map(|error| error.text.as_str()),
-            error_at: error_at
-                .or_else(|| death.and_then(|death| death.at))
-                .or(Some(Millis(clock::now_ms()))),
-            trace: job.and_then(|job| job.trace.as_deref()),
-            raw: &letter.body,
-        }
-    }
-
-    fn tell(&self) {
-        let (id, reason) = (self.id.as_str(), self.reason.as_str());
-        let kind = self.kind.as_deref().unwrap_or("none");
-        warn!(job.id = id, job.kind = kind, reason, "job {id} is dead: {reason}");
-        counter!("kefu_dead_letters_total", "kind" => kind.to_owned(), "reason" => reason.to_owned())
-            .increment(1);
-    }
-}
-
-/// Bytes without an id are known by their hash.
-fn id(letter: &Delivery) -> String {
-    match &letter.job {
-        Ok(Job { id, .. }) | Err(InvalidEnvelope::UnknownVersion { id: Some(id), .. }) => id.clone(),
-        Err(_) => {
-            let hash = Sha1::digest(&letter.body);
-            format!(
-                "raw-{}",
-                hash.iter().map(|byte| format!("{byte:02x}")).collect::<String>()
-            )
-        }
-    }
 }

@@ -1,10 +1,117 @@
-//! What a dead letter's job stands on.
+//! What is known of a dead letter: its story, and what its job stands on.
 
-use kefu_queue::Job;
-use kefu_store::JobRow;
+use std::borrow::Cow;
+
+use kefu_domain::Millis;
+use kefu_process::clock;
+use kefu_queue::{Death, Delivery, InvalidEnvelope, Job, Lane, NotedError};
+use kefu_store::{JobRow, NewDeadLetter};
+use metrics::counter;
 use serde_json::Value;
+use sha1::{Digest, Sha1};
+use tracing::warn;
 
 use crate::jobs::{KF_SYNC, KF_TURN};
+
+/// Reason of a letter whose job nobody gave a verdict on.
+const CRASHED: &str = "crashed";
+
+/// What is written about a letter.
+pub(crate) struct Story<'a> {
+    id: String,
+    /// `None` for bytes that are none of this version.
+    job: Option<&'a Job>,
+    lane: Option<Lane>,
+    reason: &'a str,
+    attempts: u32,
+    first: Option<NotedError>,
+    last: Option<NotedError>,
+    died_at: Millis,
+    raw: Cow<'a, [u8]>,
+}
+
+impl<'a> Story<'a> {
+    /// Of what came out of the queue of dead letters.
+    pub(crate) fn of(letter: &'a Delivery) -> Story<'a> {
+        let job = letter.job.as_ref().ok();
+        let death = letter.death.as_ref();
+        let crashed = death.is_some_and(Death::is_delivery_limit);
+        let died_at = death
+            .and_then(|death| death.at)
+            .unwrap_or(Millis(clock::now_ms()));
+        let died_of = match crashed {
+            true => Some("delivered too often: each time its worker died, or let go of it".to_owned()),
+            false => death.and_then(|death| death.error.clone()),
+        };
+        let died_of = died_of.map(|text| NotedError { at: died_at, text });
+        let errors = letter.errors();
+        let last = if crashed { None } else { errors.last };
+        Story {
+            id: id(letter),
+            job,
+            lane: job
+                .map(|job| job.lane)
+                .or_else(|| death.and_then(|death| death.lane)),
+            reason: match death {
+                Some(_) if crashed => CRASHED,
+                Some(death) => &death.reason,
+                None => "unknown",
+            },
+            attempts: letter.attempt(),
+            first: errors.first.or_else(|| died_of.clone()),
+            last: last.or(died_of),
+            died_at,
+            raw: Cow::Borrowed(&letter.body),
+        }
+    }
+
+    /// Of a job that dies in its slot, before the queue has heard of it.
+    pub(crate) fn of_job(job: &'a Job, reason: &'a str, error: &str) -> Story<'a> {
+        let died_of = NotedError {
+            at: Millis(clock::now_ms()),
+            text: error.to_owned(),
+        };
+        Story {
+            id: job.id.clone(),
+            job: Some(job),
+            lane: Some(job.lane),
+            reason,
+            attempts: job.attempt,
+            first: job.errors().first.or_else(|| Some(died_of.clone())),
+            died_at: died_of.at,
+            last: Some(died_of),
+            raw: Cow::Owned(job.encode()),
+        }
+    }
+
+    pub(crate) fn letter(&self) -> NewDeadLetter<'_> {
+        let (first, last) = (self.first.as_ref(), self.last.as_ref());
+        NewDeadLetter {
+            job_id: &self.id,
+            replay: self.job.map_or(0, |job| job.replay),
+            kind: self.job.map(|job| job.kind.as_str()),
+            app: self.job.map(|job| job.app.as_str()),
+            lane: self.lane.map(Lane::as_str),
+            reason: self.reason,
+            attempts: self.attempts,
+            first_error: first.map(|error| error.text.as_str()),
+            first_error_at: first.map(|error| error.at),
+            last_error: last.map(|error| error.text.as_str()),
+            error_at: Some(last.map_or(self.died_at, |error| error.at)),
+            trace: self.job.and_then(|job| job.trace.as_deref()),
+            raw: &self.raw,
+        }
+    }
+
+    /// Once a letter, by whoever archived it.
+    pub(crate) fn tell(&self) {
+        let (id, reason) = (self.id.as_str(), self.reason);
+        let kind = self.job.map_or("none", |job| job.kind.as_str());
+        warn!(job.id = id, job.kind = kind, reason, "job {id} is dead: {reason}");
+        counter!("kefu_dead_letters_total", "kind" => kind.to_owned(), "reason" => reason.to_owned())
+            .increment(1);
+    }
+}
 
 /// The row of a job whose truth is a row; `None` for other kinds, and for a pull of all accounts of an app.
 pub(crate) fn row_of(job: &Job) -> Option<JobRow<'_>> {
@@ -23,10 +130,22 @@ pub(crate) fn row_of(job: &Job) -> Option<JobRow<'_>> {
     }
 }
 
+/// Bytes without an id are known by their hash.
+fn id(letter: &Delivery) -> String {
+    match &letter.job {
+        Ok(Job { id, .. }) | Err(InvalidEnvelope::UnknownVersion { id: Some(id), .. }) => id.clone(),
+        Err(_) => {
+            let hash = Sha1::digest(&letter.body);
+            format!(
+                "raw-{}",
+                hash.iter().map(|byte| format!("{byte:02x}")).collect::<String>()
+            )
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
-    use kefu_domain::Millis;
-    use kefu_queue::Lane;
     use serde_json::json;
 
     use super::*;
@@ -58,5 +177,28 @@ mod tests {
         ] {
             assert_eq!(row_of(&job(kind, payload)), expected, "{kind}");
         }
+    }
+
+    #[test]
+    fn a_job_that_dies_in_its_slot_tells_its_first_error_and_the_one_it_died_of() {
+        let mut failed = job("kf.turn", json!({}));
+        (failed.attempt, failed.replay) = (4, 1);
+        let error = |at, text| json!({ "at_ms": at, "text": text });
+        let errors = json!({ "first": error(1, "one"), "last": error(3, "three") });
+        failed.extra.insert("errors".to_owned(), errors);
+        let story = Story::of_job(&failed, "out_of_attempts", "four");
+        let letter = story.letter();
+        assert_eq!((letter.job_id, letter.replay), (failed.id.as_str(), 1));
+        assert_eq!((letter.attempts, letter.lane), (4, Some("low")));
+        assert_eq!(
+            (letter.first_error, letter.first_error_at),
+            (Some("one"), Some(Millis(1)))
+        );
+        assert_eq!(letter.last_error, Some("four"));
+        assert!(Some(Millis(3)) < letter.error_at);
+        assert_eq!(Job::decode(letter.raw), Ok(failed.clone()));
+        failed.extra.clear();
+        let story = Story::of_job(&failed, "out_of_attempts", "four");
+        assert_eq!(story.letter().first_error, Some("four"));
     }
 }

@@ -1,7 +1,7 @@
 use super::NewDeadLetter;
 use crate::sql::{Session, small, values};
 use crate::store::transact;
-use crate::text::error_text;
+use crate::text::{clean, error_text};
 use crate::{Store, StoreError};
 
 /// The row a job stands on: its truth, of which the job is only a hint.
@@ -18,31 +18,48 @@ pub enum JobRow<'a> {
     },
 }
 
+/// What is known after the letter of a crashed job was archived.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Crash {
+    /// The letter was not there before, so its row has counted it now.
+    pub is_new: bool,
+    /// The row's failures, of a conversation those of our own; 0 when there is no such row.
+    pub failures: u32,
+}
+
 impl Store {
     /// Archives a job that nobody gave a verdict on and notes one failure on its row, which wakes in 5 s the first
     /// time, then in 2 min: the job may only have been there when another one killed the process. After six failures
     /// an account wakes after 1 h.
     ///
-    /// The row's failures, of a conversation those of our own, 0 when there is no such row; `None` when the letter
-    /// was archived before.
+    /// A lease of the dead job ends here: nobody will give it back, and who wakes before its end would find it held.
+    /// The fence goes up with it, should something of the job still live.
+    ///
+    /// A letter that was there before counts nothing and tells the failures again: whoever archived it may have died
+    /// before he could decide about them.
     pub async fn archive_crashed(
         &self,
         letter: &NewDeadLetter<'_>,
         row: &JobRow<'_>,
-    ) -> Result<Option<u32>, StoreError> {
+    ) -> Result<Crash, StoreError> {
         transact!(self, session => {
-            if !letter.insert(session).await? {
-                return Ok(None);
-            }
-            Ok(Some(row.fail(session, letter.last_error.unwrap_or(letter.reason)).await?))
+            let is_new = letter.insert(session).await?;
+            let failures = match is_new {
+                true => row.fail(session, letter).await?,
+                false => row.failures(session).await?,
+            };
+            Ok(Crash { is_new, failures })
         })
     }
 }
 
 impl JobRow<'_> {
-    async fn fail(&self, session: &mut Session, error: &str) -> Result<u32, StoreError> {
+    async fn fail(&self, session: &mut Session, letter: &NewDeadLetter<'_>) -> Result<u32, StoreError> {
         const ACCOUNT: &str = "
             UPDATE account SET
+                fence = CASE WHEN lease_owner = $4 THEN fence + 1 ELSE fence END,
+                lease_until = CASE WHEN lease_owner = $4 THEN NULL ELSE lease_until END,
+                lease_owner = NULLIF(lease_owner, $4),
                 wake_at = now_ms
                     + CASE WHEN failures = 0 THEN 5000 WHEN failures < 5 THEN 120000 ELSE 3600000 END,
                 failures = failures + 1,
@@ -54,6 +71,9 @@ impl JobRow<'_> {
             RETURNING failures";
         const CONVERSATION: &str = "
             UPDATE conversation SET
+                fence = CASE WHEN lease_owner = $5 THEN fence + 1 ELSE fence END,
+                lease_until = CASE WHEN lease_owner = $5 THEN NULL ELSE lease_until END,
+                lease_owner = NULLIF(lease_owner, $5),
                 wake_at = now_ms + CASE WHEN own_failures = 0 THEN 5000 ELSE 120000 END,
                 failures = failures + 1, own_failures = own_failures + 1,
                 first_error = CASE WHEN failures = 0 THEN $4 ELSE first_error END,
@@ -62,11 +82,12 @@ impl JobRow<'_> {
             FROM clock
             WHERE corp = $1 AND account = $2 AND customer = $3
             RETURNING own_failures";
-        let error = error_text(error);
+        let error = error_text(letter.last_error.unwrap_or(letter.reason));
+        let job_id = clean(letter.job_id);
         let failed: Option<(i64,)> = match *self {
             JobRow::Account { app, account } => {
                 session
-                    .fetch_optional(ACCOUNT, values![app, account, &*error])
+                    .fetch_optional(ACCOUNT, values![app, account, &*error, &*job_id])
                     .await?
             }
             JobRow::Conversation {
@@ -74,10 +95,30 @@ impl JobRow<'_> {
                 account,
                 customer,
             } => {
-                let values = values![corp, account, customer, &*error];
+                let values = values![corp, account, customer, &*error, &*job_id];
                 session.fetch_optional(CONVERSATION, values).await?
             }
         };
         Ok(failed.map_or(0, |(failures,)| small(failures)))
+    }
+
+    async fn failures(&self, session: &mut Session) -> Result<u32, StoreError> {
+        const ACCOUNT: &str = "SELECT failures FROM account WHERE app = $1 AND account = $2";
+        const CONVERSATION: &str = "
+            SELECT own_failures FROM conversation WHERE corp = $1 AND account = $2 AND customer = $3";
+        let failures: Option<(i64,)> = match *self {
+            JobRow::Account { app, account } => {
+                session.fetch_optional(ACCOUNT, values![app, account]).await?
+            }
+            JobRow::Conversation {
+                corp,
+                account,
+                customer,
+            } => {
+                let values = values![corp, account, customer];
+                session.fetch_optional(CONVERSATION, values).await?
+            }
+        };
+        Ok(failures.map_or(0, |(failures,)| small(failures)))
     }
 }

@@ -1,7 +1,9 @@
 use std::time::Duration;
 
 use kefu_domain::{Handled, Millis};
-use kefu_store::{DeadLetterRow, JobRow, LetterQuery, LetterState, NewDeadLetter, Released};
+use kefu_store::{
+    AcquiredConversation, DeadLetterRow, JobRow, LetterQuery, LetterState, NewDeadLetter, Released, Store,
+};
 
 use crate::harness::*;
 
@@ -13,7 +15,9 @@ conformance!(
     a_replay_that_nobody_finished_is_taken_again,
     a_letter_nobody_can_publish_is_open_again,
     a_discarded_letter_stays_and_is_not_replayed,
+    messages_given_up_have_their_letter_at_once,
     a_crash_counts_once_on_the_row,
+    a_dead_jobs_lease_ends_with_its_letter,
     an_account_that_keeps_crashing_wakes_less_often,
     a_restarted_account_is_due_without_failures,
     a_restarted_conversation_owes_what_was_given_up,
@@ -22,7 +26,7 @@ conformance!(
 
 const LEASE: Duration = Duration::from_secs(30);
 
-fn letter(job_id: &str) -> NewDeadLetter<'_> {
+pub(crate) fn letter(job_id: &str) -> NewDeadLetter<'_> {
     NewDeadLetter {
         job_id,
         replay: 0,
@@ -240,14 +244,71 @@ async fn a_discarded_letter_stays_and_is_not_replayed(database: &Database) {
     assert_eq!(store.discard_dead_letter(seq + 1).await.unwrap(), None);
 }
 
+async fn messages_given_up_have_their_letter_at_once(database: &Database) {
+    let (store, story) = (&database.store, letter("t1"));
+    pull(store, vec![says("m1", "wm1", "one", database.now().await)]).await;
+    let mine = turn(store, "wm1", "t1").await;
+    let ended = store.give_up_conversation(&mine.lease, Handled::Failed, Some(&story));
+    assert_eq!(ended.await.unwrap(), Some(1));
+    let letters = store.dead_letters(2).await.unwrap();
+    assert_eq!(letters.len(), 1);
+    assert_eq!(
+        (letters[0].job_id.as_str(), letters[0].state, letters[0].attempts),
+        ("t1", LetterState::Open, 6)
+    );
+    assert_eq!(letters[0].raw, story.raw);
+    // The copy that comes out of the queue finds it there.
+    assert!(!store.archive_dead_letter(&story).await.unwrap());
+    // And so does whoever gives up what was archived before.
+    pull(store, vec![says("m2", "wm1", "two", database.now().await)]).await;
+    let again = turn(store, "wm1", "t1").await;
+    let ended = store.give_up_conversation(&again.lease, Handled::Failed, Some(&story));
+    assert_eq!(ended.await.unwrap(), Some(1));
+    assert_eq!(store.totals().await.unwrap().dead_letters, 1);
+}
+
+/// Whether the letter was new, and the row's failures.
+async fn crashed(store: &Store, job_id: &str, row: &JobRow<'_>) -> (bool, u32) {
+    let crash = store.archive_crashed(&letter(job_id), row).await.unwrap();
+    (crash.is_new, crash.failures)
+}
+
+async fn a_dead_jobs_lease_ends_with_its_letter(database: &Database) {
+    let store = &database.store;
+    pull(store, vec![says("m1", "wm1", "one", database.now().await)]).await;
+    let account = JobRow::Account {
+        app: "default",
+        account: "wk1",
+    };
+    let (mine, pulling) = (turn(store, "wm1", "t1").await, win(store, "s1").await);
+    // Letters of others leave it to its holder.
+    crashed(store, "t0", &TURN).await;
+    crashed(store, "s0", &account).await;
+    assert!(store.extend_conversation(&mine.lease, LEASE).await.unwrap());
+    assert!(store.extend_account(&pulling, LEASE).await.unwrap());
+    // Its own end it: whoever still runs it writes nothing, and the next to come gets the row.
+    crashed(store, "t1", &TURN).await;
+    crashed(store, "s1", &account).await;
+    assert!(!store.extend_conversation(&mine.lease, LEASE).await.unwrap());
+    assert!(!store.extend_account(&pulling, LEASE).await.unwrap());
+    assert_eq!(turn(store, "wm1", "t2").await.lease.fence, mine.lease.fence + 2);
+    assert_eq!(win(store, "s2").await.fence, pulling.fence + 2);
+    // Repeated, it is of no concern to who holds the row by now.
+    assert_eq!(crashed(store, "t1", &TURN).await, (false, 2));
+    assert!(matches!(
+        acquire(store, "wm1", "t3").await,
+        AcquiredConversation::Held
+    ));
+}
+
 async fn a_crash_counts_once_on_the_row(database: &Database) {
     let store = &database.store;
     pull(store, vec![says("m1", "wm1", "one", database.now().await)]).await;
-    let crashed = letter("j1");
     let before = database.now().await;
-    assert_eq!(store.archive_crashed(&crashed, &TURN).await.unwrap(), Some(1));
-    // The letter comes again: it was archived, and its row has counted it.
-    assert_eq!(store.archive_crashed(&crashed, &TURN).await.unwrap(), None);
+    assert_eq!(crashed(store, "j1", &TURN).await, (true, 1));
+    // The letter comes again: it was archived, and its row has counted it. What follows from the count may not have
+    // been done.
+    assert_eq!(crashed(store, "j1", &TURN).await, (false, 1));
     assert_eq!(database.number("SELECT failures FROM conversation").await, 1);
     assert_eq!(
         database.text("SELECT first_error FROM conversation").await,
@@ -260,10 +321,8 @@ async fn a_crash_counts_once_on_the_row(database: &Database) {
         account: "wk1",
         customer: "wm9",
     };
-    assert_eq!(
-        store.archive_crashed(&letter("j2"), &nobody).await.unwrap(),
-        Some(0)
-    );
+    assert_eq!(crashed(store, "j2", &nobody).await, (true, 0));
+    assert_eq!(crashed(store, "j2", &nobody).await, (false, 0));
     assert_eq!(store.totals().await.unwrap().dead_letters, 2);
 }
 
@@ -276,8 +335,8 @@ async fn an_account_that_keeps_crashing_wakes_less_often(database: &Database) {
     };
     for count in 1..=6 {
         let id = format!("j{count}");
-        let failures = store.archive_crashed(&letter(&id), &row).await.unwrap();
-        assert_eq!(failures, Some(count));
+        assert_eq!(crashed(store, &id, &row).await, (true, count));
+        assert_eq!(crashed(store, &id, &row).await, (false, count));
         let wait = database.number("SELECT wake_at FROM account").await - database.now().await.0;
         let expected = match count {
             1 => 4_000..=5_000,
@@ -333,10 +392,10 @@ async fn a_restarted_conversation_owes_what_was_given_up(database: &Database) {
         .await;
     assert_eq!(
         store
-            .give_up_conversation(&mine.lease, Handled::Failed)
+            .give_up_conversation(&mine.lease, Handled::Failed, None)
             .await
             .unwrap(),
-        3
+        Some(3)
     );
     assert!(store.restart_row(&TURN).await.unwrap());
     let again = turn(store, "wm1", "t2").await;
@@ -363,7 +422,7 @@ async fn what_somebody_dealt_with_is_not_owed_again(database: &Database) {
     let parts = decide(store, &mine, &["a", "b"]).await;
     assert!(store.mark_sending(&mine.lease, &parts[0].msgid).await.unwrap());
     store
-        .give_up_conversation(&mine.lease, Handled::Failed)
+        .give_up_conversation(&mine.lease, Handled::Failed, None)
         .await
         .unwrap();
     database.sql("UPDATE message SET handled = 'failed'").await;
@@ -373,7 +432,7 @@ async fn what_somebody_dealt_with_is_not_owed_again(database: &Database) {
     pull(store, vec![says("m2", "wm2", "one", now)]).await;
     let theirs = turn(store, "wm2", "t2").await;
     store
-        .give_up_conversation(&theirs.lease, Handled::Failed)
+        .give_up_conversation(&theirs.lease, Handled::Failed, None)
         .await
         .unwrap();
     pull(store, vec![servicer_says("m3", "wm2", now)]).await;

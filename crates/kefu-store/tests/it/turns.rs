@@ -3,6 +3,7 @@ use std::time::Duration;
 use kefu_domain::{Handled, Millis, PartStatus};
 use kefu_store::{AcquiredConversation, Decision, Released, Speaker, TurnLimits, Whose};
 
+use crate::dead_letters::letter;
 use crate::harness::*;
 
 conformance!(
@@ -94,9 +95,13 @@ async fn a_lost_turn_writes_nothing(database: &Database) {
         0
     );
     assert_eq!(
-        store.give_up_conversation(lease, Handled::Failed).await.unwrap(),
-        0
+        store
+            .give_up_conversation(lease, Handled::Failed, Some(&letter("t1")))
+            .await
+            .unwrap(),
+        None
     );
+    assert_eq!(store.totals().await.unwrap().dead_letters, 0);
     assert_eq!(
         store.release_conversation(lease, old.wanted).await.unwrap(),
         Released::Lost
@@ -424,10 +429,10 @@ async fn giving_up_leaves_nothing_owed(database: &Database) {
     pull(store, vec![says("m3", "wm1", "three", now)]).await;
     assert_eq!(
         store
-            .give_up_conversation(&mine.lease, Handled::Failed)
+            .give_up_conversation(&mine.lease, Handled::Failed, None)
             .await
             .unwrap(),
-        2
+        Some(2)
     );
     assert_eq!(database.status(&started[0].msgid).await, "unknown");
     assert_eq!(database.status(&started[1].msgid).await, "cancelled");

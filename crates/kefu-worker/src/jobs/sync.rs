@@ -66,13 +66,15 @@ pub(super) async fn run(context: &Context, job: &Job, redelivered: bool) -> Resu
         lease: LEASE,
     };
     let catch_up = CatchUp::after(payload.late);
+    // What was begun before may have noted its failure and published no copy.
+    let is_first = job.attempt == 1 && !redelivered;
     let acquired = context.store.acquire_account(ask).await;
     match acquired.map_err(|error| JobError::of_acquire(error, redelivered))? {
         AcquiredAccount::Held => {
             catch_up.tell_so_far(&account);
             Ok(Verdict::Done)
         }
-        AcquiredAccount::Won(lease) => hold(context, app, lease, job.attempt, catch_up)
+        AcquiredAccount::Won(lease) => hold(context, app, lease, is_first, catch_up)
             .await
             .map_err(JobError::under_lease),
     }
@@ -118,7 +120,7 @@ async fn hold(
     context: &Context,
     app: &App,
     lease: AccountLease,
-    attempt: u32,
+    is_first: bool,
     mut catch_up: CatchUp,
 ) -> Result<Verdict, JobError> {
     let work = guarded(pull(context, app, lease.clone(), &mut catch_up), || {
@@ -139,19 +141,19 @@ async fn hold(
             context.store.park_account(&lease, wait).await?;
             Ok(Verdict::Done)
         }
-        Err(fault) => failed(context, &lease, attempt, &fault).await,
+        Err(fault) => failed(context, &lease, is_first, &fault).await,
     }
 }
 
 async fn failed(
     context: &Context,
     lease: &AccountLease,
-    attempt: u32,
+    is_first: bool,
     fault: &Fault,
 ) -> Result<Verdict, JobError> {
     let text = fault.to_string();
     let is_outside = matches!(fault, Fault::Outside(_));
-    if attempt == 1 && 0 < lease.failures {
+    if is_first && 0 < lease.failures {
         // One copy climbs the ladder for the row already. Further wake-ups look once and leave: were each to climb
         // as well, a storm of callbacks during an outage would become a storm of pulls.
         let wake_in = after_failure(context.queue.ladder(), lease.failures - 1).wake_in;

@@ -9,6 +9,7 @@ use tracing::{Span, debug, error, field, warn};
 
 use crate::context::Context;
 use crate::lease::{LEASE, guarded};
+use crate::letter::Story;
 use crate::model::PROMPT_LINES_MAX;
 use crate::outcome::{Fault, JobError};
 use crate::row::{after_failure, contained};
@@ -55,7 +56,9 @@ pub(super) async fn run(context: &Context, job: &Job, redelivered: bool) -> Resu
                 "turn begins with {} messages owed",
                 turn.owed.len()
             );
-            hold(context, job, *turn).await.map_err(JobError::under_lease)
+            hold(context, job, redelivered, *turn)
+                .await
+                .map_err(JobError::under_lease)
         }
     }
 }
@@ -68,10 +71,11 @@ pub(crate) fn limits(context: &Context) -> TurnLimits {
 }
 
 /// Drains while the lease lasts, then writes to the row how it went.
-async fn hold(context: &Context, job: &Job, turn: Turn) -> Result<Verdict, JobError> {
+async fn hold(context: &Context, job: &Job, redelivered: bool, turn: Turn) -> Result<Verdict, JobError> {
     let lease = turn.lease.clone();
     let run = Run {
-        attempt: job.attempt,
+        job,
+        is_first: job.attempt == 1 && !redelivered,
         failures: turn.failures,
         own_failures: turn.own_failures,
     };
@@ -92,9 +96,11 @@ async fn hold(context: &Context, job: &Job, turn: Turn) -> Result<Verdict, JobEr
     }
 }
 
-/// What is known of the runs before this one.
-struct Run {
-    attempt: u32,
+/// A run, and what is known of those before it.
+struct Run<'a> {
+    job: &'a Job,
+    /// No copy, and not begun before: what was may have noted its failure and published no copy.
+    is_first: bool,
     failures: u32,
     own_failures: u32,
 }
@@ -103,7 +109,7 @@ struct Run {
 async fn failed(
     context: &Context,
     lease: &ConversationLease,
-    run: &Run,
+    run: &Run<'_>,
     given_up: Handled,
     fault: Fault,
 ) -> Result<Verdict, JobError> {
@@ -120,8 +126,16 @@ async fn failed(
         Fault::Outside(_) => Whose::Theirs,
         Fault::Own(_) if after_failure(ladder, run.own_failures).exhausted => {
             error!("turn given up: {text}");
-            context.store.give_up_conversation(lease, given_up).await?;
             let reason = "out_of_attempts".to_owned();
+            let story = Story::of_job(run.job, &reason, &text);
+            let letter = story.letter();
+            let ended = context.store.give_up_conversation(lease, given_up, Some(&letter));
+            if ended.await?.is_none() {
+                // The row is somebody else's by now, whose run decides.
+                return Ok(Verdict::Done);
+            }
+            story.tell();
+            // Its letter stands, whatever becomes of the verdict: the archiver finds it there.
             return Ok(Verdict::Dead { reason, error: text });
         }
         Fault::Own(_) => Whose::Ours,
@@ -130,7 +144,7 @@ async fn failed(
         Whose::Theirs => warn!("turn failed, trying again: {text}"),
         Whose::Ours => error!("turn failed: {text}"),
     }
-    if run.attempt == 1 && 0 < run.failures {
+    if run.is_first && 0 < run.failures {
         // One copy climbs the ladder for the row already; a further message looks once and leaves.
         let wake_in = after_failure(ladder, run.failures - 1).wake_in;
         context.store.park_conversation(lease, wake_in).await?;

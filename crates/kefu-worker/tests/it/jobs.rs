@@ -130,12 +130,15 @@ async fn s17_a_turn_that_fails_by_our_own_fault_is_given_up_after_the_ladder() {
     kefu.change(REFUSE).await;
     kefu.writes("wm1", &tagged(1)).await;
     kefu.handled_all(1).await;
-    kefu.until("the letter is archived", async || {
-        !kefu.dead_letters().await.is_empty()
-    })
-    .await;
+    // Written with the give-up: there is nothing to wait for.
     let letter = &kefu.dead_letters().await[0];
     assert_eq!((letter.reason.as_str(), letter.attempts), ("out_of_attempts", 4));
+    assert_eq!(
+        (letter.kind.as_deref(), letter.lane.as_deref()),
+        (Some("kf.turn"), Some("medium"))
+    );
+    assert!(letter.first_error_at < letter.error_at && letter.last_error.is_some());
+    assert_eq!(Job::decode(&letter.raw).unwrap().id, letter.job_id);
     assert_eq!(kefu.handled().await, ["failed"]);
     assert_eq!((kefu.report().model_calls, kefu.report().sends), (4, 0));
 
@@ -144,6 +147,12 @@ async fn s17_a_turn_that_fails_by_our_own_fault_is_given_up_after_the_ladder() {
     kefu.writes("wm1", &tagged(2)).await;
     kefu.handled_all(2).await;
     assert_eq!(kefu.replies("wm1").len(), 1);
+    // Its copy from the queue found it there.
+    kefu.until("no letter waits", async || {
+        kefu.queue.depths().await.unwrap().dead == 0
+    })
+    .await;
+    assert_eq!(kefu.dead_letters().await.len(), 1);
 }
 
 /// As after a change of the settings: the account's row is there, the name in the job is in no settings.

@@ -6,7 +6,7 @@ use kefu_domain::Millis;
 use kefu_process::clock;
 use kefu_queue::{Job, Lane, Settled, Verdict};
 use kefu_simulator::Effect;
-use kefu_store::LetterState;
+use kefu_store::{JobRow, LetterState, NewDeadLetter};
 use serde_json::json;
 use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
@@ -176,6 +176,51 @@ async fn s16_a_turn_that_kills_its_worker_time_and_again_is_given_up() {
     kefu.assert_each_answered_once(1);
 }
 
+/// As when the database went away between the two.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn s16_a_turn_whose_letter_was_archived_and_no_more_is_given_up_all_the_same() {
+    let mut kefu = Kefu::with(|setup| setup.set("conversation.merge_window", "8s")).await;
+    let turn = owed_turn(&mut kefu).await;
+    crash(&kefu, &turn).await;
+    let text = |field: &str| turn.payload[field].as_str().unwrap();
+    let row = JobRow::Conversation {
+        corp: text("corp"),
+        account: text("account"),
+        customer: text("customer"),
+    };
+    kefu.change("UPDATE conversation SET failures = 3, own_failures = 3")
+        .await;
+    let raw = turn.encode();
+    let letter = letter(&turn, &raw);
+    let archived = kefu.store.archive_crashed(&letter, &row).await.unwrap();
+    assert_eq!((archived.is_new, archived.failures), (true, 4));
+    kefu.start_worker();
+    kefu.until("the turn is given up", async || {
+        kefu.handled().await == ["failed"]
+    })
+    .await;
+    kefu.quiet().await;
+    assert_eq!((kefu.dead_letters().await.len(), kefu.report().sends), (1, 0));
+}
+
+fn letter<'a>(job: &'a Job, raw: &'a [u8]) -> NewDeadLetter<'a> {
+    NewDeadLetter {
+        job_id: &job.id,
+        replay: job.replay,
+        kind: Some(&job.kind),
+        app: Some(&job.app),
+        lane: Some(job.lane.as_str()),
+        reason: "permanent",
+        attempts: 1,
+        first_error: None,
+        first_error_at: None,
+        last_error: None,
+        error_at: None,
+        trace: None,
+        raw,
+    }
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn s19_letters_replayed_twice_have_their_effects_once() {
     const LETTERS: usize = 200;
@@ -183,22 +228,7 @@ async fn s19_letters_replayed_twice_have_their_effects_once() {
     for number in 0..LETTERS {
         let job = event(number);
         let raw = job.encode();
-        let letter = kefu_store::NewDeadLetter {
-            job_id: &job.id,
-            replay: 0,
-            kind: Some(&job.kind),
-            app: Some("default"),
-            lane: Some("low"),
-            reason: "permanent",
-            attempts: 1,
-            first_error: None,
-            first_error_at: None,
-            last_error: None,
-            error_at: None,
-            trace: None,
-            raw: &raw,
-        };
-        assert!(kefu.store.archive_dead_letter(&letter).await.unwrap());
+        assert!(kefu.store.archive_dead_letter(&letter(&job, &raw)).await.unwrap());
     }
     let click = async || {
         let mut begun = 0;

@@ -222,7 +222,7 @@ impl Transitions for Real {
     }
 
     fn give_up_conversation(&mut self, lease: &ConversationLease, handled: Handled) -> u64 {
-        run!(self, give_up_conversation(lease, handled))
+        run!(self, give_up_conversation(lease, handled, None)).unwrap_or(0)
     }
 
     fn decide(&mut self, lease: &ConversationLease, decision: &Decision) -> Option<Vec<Part>> {

@@ -26,7 +26,9 @@ impl Model {
             return AcquiredConversation::Held;
         }
         if catching_up {
-            row.wake_at = row.wake_at.map(|_| now + 30_000);
+            if row.wake_at.is_some() {
+                row.give_up(Some(now + 30_000));
+            }
             return AcquiredConversation::CatchingUp;
         }
         row.take(now, LEASE, job_id);

@@ -66,7 +66,7 @@ pub(super) async fn run(hand: &Hand<'_>, job: &Job, redelivered: bool) -> Verdic
             park(hand, &lease, wait).await;
             Verdict::Done
         }
-        Err(Fault::Outside | Fault::Own) if job.attempt == 1 && 0 < lease.failures => {
+        Err(Fault::Outside | Fault::Own) if job.attempt == 1 && !redelivered && 0 < lease.failures => {
             park(hand, &lease, after_failure(lease.failures - 1).wake_in).await;
             Verdict::Done
         }

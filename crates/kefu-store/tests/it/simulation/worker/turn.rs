@@ -61,7 +61,7 @@ pub(super) async fn run(hand: &Hand<'_>, job: &Job, redelivered: bool, customer:
         Fault::Own => Whose::Ours,
         Fault::Outside | Fault::LeaseLost => Whose::Theirs,
     };
-    if job.attempt == 1 && 0 < failures {
+    if job.attempt == 1 && !redelivered && 0 < failures {
         return park(hand, &lease, after_failure(failures - 1).wake_in).await;
     }
     let next = after_failure(failures);
