@@ -161,6 +161,15 @@ impl Delivery {
         self.attempt
     }
 
+    /// Whether a verdict can still reach the queue. If not, the message is being given out again.
+    pub fn is_ours(&self) -> bool {
+        match &self.receipt {
+            // Its file is this process's own.
+            Receipt::Embedded(_) => true,
+            Receipt::Rabbit(receipt) => receipt.is_ours(),
+        }
+    }
+
     /// The errors of earlier executions that travel with the job; of a dead letter also the one it died of.
     pub fn errors(&self) -> Errors {
         match &self.job {

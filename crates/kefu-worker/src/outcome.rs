@@ -77,8 +77,14 @@ pub(crate) fn verdict(ladder: &Ladder, attempt: u32, error: &JobError) -> Verdic
                 error: text,
             },
         },
-        JobError::Parked(reason) => parked(ladder, attempt, reason),
-        JobError::Busy => parked(ladder, attempt, BUSY),
+        JobError::Parked(reason) => Verdict::Parked {
+            step: longer_step(ladder, attempt),
+            reason: (*reason).to_owned(),
+        },
+        JobError::Busy => Verdict::Parked {
+            step: ladder.at_least(BUSY_WAIT),
+            reason: BUSY.to_owned(),
+        },
         // Only after the delivery was held for its time: given out again it is known to be the lease's owner, and a
         // parked copy is not. Everybody else is told that the row is being worked on.
         JobError::BusyUnderLease => Verdict::Interrupted,
@@ -88,13 +94,6 @@ pub(crate) fn verdict(ladder: &Ladder, attempt: u32, error: &JobError) -> Verdic
         },
         // Only after the delivery was held for its time: somebody else may reach the database.
         JobError::StoreAway(_) => Verdict::Interrupted,
-    }
-}
-
-fn parked(ladder: &Ladder, attempt: u32, reason: &str) -> Verdict {
-    Verdict::Parked {
-        step: longer_step(ladder, attempt),
-        reason: reason.to_owned(),
     }
 }
 

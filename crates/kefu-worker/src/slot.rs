@@ -11,7 +11,7 @@ use kefu_process::crash::crash_point;
 use kefu_process::{clock, trace};
 use kefu_queue::{Delivery, InvalidEnvelope, Job, Lane, Settled, Verdict};
 use metrics::{counter, histogram};
-use tokio::time::{Instant, timeout};
+use tokio::time::{Instant, sleep, timeout};
 use tokio_util::sync::CancellationToken;
 use tracing::{Instrument, error, field, info_span, warn};
 
@@ -22,6 +22,10 @@ use crate::row::HARD_LIMIT;
 
 /// How long a job is held while the database is away, before another process may try it.
 const HELD_MAX: Duration = Duration::from_secs(30);
+/// Before rows are asked for again that others hold.
+const BUSY_PAUSE: Duration = Duration::from_secs(1);
+/// For what a job does before and after its work: its lease is taken, and it is given back.
+const LEASE_MAX: Duration = Duration::from_secs(40);
 
 pub(crate) async fn run(context: Arc<Context>, lane: Lane, stop: CancellationToken) -> anyhow::Result<()> {
     let mut consumer = context.queue.consumer(lane);
@@ -64,7 +68,7 @@ async fn execute(context: &Context, lane: Lane, delivery: Delivery) {
     }
     let verdict = match &delivery.job {
         Ok(job) => {
-            job_verdict(context, job, delivery.redelivered)
+            job_verdict(context, job, &delivery)
                 .instrument(span.clone())
                 .await
         }
@@ -96,9 +100,9 @@ fn span(job: &Job) -> tracing::Span {
     span
 }
 
-async fn job_verdict(context: &Context, job: &Job, redelivered: bool) -> Verdict {
+async fn job_verdict(context: &Context, job: &Job, delivery: &Delivery) -> Verdict {
     let held_at = Instant::now();
-    let mut redelivered = redelivered;
+    let mut redelivered = delivery.redelivered;
     loop {
         let error = match contained(context, job, redelivered).await {
             None => {
@@ -113,7 +117,7 @@ async fn job_verdict(context: &Context, job: &Job, redelivered: bool) -> Verdict
         };
         match &error {
             JobError::StoreAway(cause) => context.gate.doubt(cause),
-            JobError::BusyUnderLease => (),
+            JobError::BusyUnderLease => sleep(BUSY_PAUSE).await,
             _ => {
                 if !matches!(error, JobError::Parked(_) | JobError::Busy) {
                     error!(
@@ -125,7 +129,8 @@ async fn job_verdict(context: &Context, job: &Job, redelivered: bool) -> Verdict
             }
         }
         let left = HELD_MAX.saturating_sub(held_at.elapsed());
-        if left.is_zero() || !context.gate.opens_within(left).await {
+        // Given out again meanwhile, somebody else has the lease and would lose it to this run.
+        if left.is_zero() || !context.gate.opens_within(left).await || !delivery.is_ours() {
             return Verdict::Interrupted;
         }
         // Its own lease may still stand on the row: it is taken over as by a redelivery.
@@ -136,7 +141,7 @@ async fn job_verdict(context: &Context, job: &Job, redelivered: bool) -> Verdict
 /// Jobs contain themselves; this is for what they do before and after their row is held.
 async fn contained(context: &Context, job: &Job, redelivered: bool) -> Option<Result<Verdict, JobError>> {
     let run = AssertUnwindSafe(jobs::run(context, job, redelivered)).catch_unwind();
-    match timeout(HARD_LIMIT + Duration::from_secs(10), run).await {
+    match timeout(HARD_LIMIT + LEASE_MAX, run).await {
         Ok(Ok(outcome)) => outcome,
         Ok(Err(_)) => Some(Err(JobError::Retry(anyhow!("the job panicked")))),
         Err(_) => Some(Err(JobError::Retry(anyhow!(

@@ -37,6 +37,10 @@ impl Receipt {
         self.shared.names.ladder().step(step).name.clone()
     }
 
+    pub(crate) fn is_ours(&self) -> bool {
+        self.channel.status().connected() && self.acker.usable()
+    }
+
     pub(crate) async fn settle(self, settlement: Settlement) -> Settled {
         let (told, settled) = match &settlement {
             Settlement::Ack => (self.ack().await, Settled::Settled),
@@ -63,8 +67,7 @@ impl Receipt {
     async fn publish_held(&self, settlement: &Settlement) -> bool {
         let started = Instant::now();
         let mut failures = 0;
-        while self.channel.status().connected() && self.acker.usable() && started.elapsed() < SETTLE_HOLD_MAX
-        {
+        while self.is_ours() && started.elapsed() < SETTLE_HOLD_MAX {
             match self.publish(settlement).await {
                 Ok(()) => return true,
                 Err(error) if failures == 0 => {

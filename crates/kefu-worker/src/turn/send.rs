@@ -111,7 +111,14 @@ impl Sending<'_> {
             .await?;
         still_ours(settled != Settled::LeaseLost)?;
         crash_point("part_settled");
-        counter!("kefu_parts_total", "outcome" => word).increment(1);
+        if settled == Settled::Noted {
+            counter!("kefu_parts_total", "outcome" => word).increment(1);
+            if matches!(outcome, PartOutcome::SaidBefore) {
+                error!(
+                    "msgid used before its first call: was the database restored from a backup? reply taken as said"
+                );
+            }
+        }
         Ok(then)
     }
 
@@ -126,12 +133,7 @@ impl Sending<'_> {
                 }
                 (PartOutcome::Sent, "sent", Sent::Out)
             }
-            PartNote::SaidBefore => {
-                error!(
-                    "msgid used before its first call: was the database restored from a backup? reply taken as said"
-                );
-                (PartOutcome::SaidBefore, "said_before", Sent::OutBefore)
-            }
+            PartNote::SaidBefore => (PartOutcome::SaidBefore, "said_before", Sent::OutBefore),
             PartNote::Ambiguous => (PartOutcome::Ambiguous { error }, "ambiguous", Sent::ReplyOver),
             PartNote::PlanAgain => {
                 let (store, msgid) = (&self.context.store, &self.part.msgid);
