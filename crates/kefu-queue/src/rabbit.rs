@@ -83,7 +83,7 @@ pub(crate) async fn open(
                 url = shared.address.shown,
                 reason, "broker does not answer; trying on"
             );
-            shared.state.send_replace(State::down(reason));
+            shared.state.send_replace(State::unanswered(&reason));
             None
         }
     };

@@ -1,3 +1,4 @@
+use std::error::Error as _;
 use std::net::{SocketAddr, TcpListener};
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
@@ -8,6 +9,7 @@ use kefu_process::health::{Component, ComponentHealth, Health};
 use kefu_process::http::{HttpLimits, bind, serve};
 use kefu_process::{Ops, Settings, SettingsError, crash, ops, supervise};
 use kefu_queue::{Lane, Queue};
+use kefu_store::StoreError;
 use metrics::gauge;
 use tokio::task::{JoinError, JoinSet};
 use tokio::time::{MissedTickBehavior, interval, sleep, timeout};
@@ -236,13 +238,13 @@ fn health(queue: &Queue, connected: &Arc<OnceLock<Arc<Context>>>) -> Arc<Health>
             (false, _) => ComponentHealth::unhealthy(health.detail),
         })
     });
-    let database = with_context(connected, |context| async move {
+    let database = with_context(connected, NO_DATABASE_YET, |context| async move {
         match context.store.ping().await {
             Ok(_) => ComponentHealth::healthy("answers"),
-            Err(error) => ComponentHealth::unhealthy(error.to_string()),
+            Err(error) => ComponentHealth::unhealthy(database_trouble(&error)),
         }
     });
-    let state = with_context(connected, |context| async move {
+    let state = with_context(connected, "not connected yet", |context| async move {
         let pinged = context.state.ping().await;
         let health = context.state.health();
         match (pinged, health.degraded) {
@@ -250,7 +252,7 @@ fn health(queue: &Queue, connected: &Arc<OnceLock<Arc<Context>>>) -> Arc<Health>
             _ => ComponentHealth::degraded(health.detail),
         }
     });
-    let wecom = with_context(connected, |context| async move {
+    let wecom = with_context(connected, "not connected yet", |context| async move {
         let mut troubles = Vec::new();
         for app in context.apps.iter() {
             // One that is away is not asked: only what waits for WeCom probes it.
@@ -265,7 +267,7 @@ fn health(queue: &Queue, connected: &Arc<OnceLock<Arc<Context>>>) -> Arc<Health>
             false => ComponentHealth::degraded(troubles.join("; ")),
         }
     });
-    let model = with_context(connected, |context| async move {
+    let model = with_context(connected, "not connected yet", |context| async move {
         if let Some(open) = context.model.as_ref().and_then(|model| model.breaker().away()) {
             return ComponentHealth::degraded(open);
         }
@@ -284,9 +286,23 @@ fn health(queue: &Queue, connected: &Arc<OnceLock<Arc<Context>>>) -> Arc<Health>
     ])
 }
 
+/// At the start the database is what the worker waits for.
+const NO_DATABASE_YET: &str = "has not answered yet; start it, or check database.url";
+
+/// With its cause, and what to do about it.
+fn database_trouble(error: &StoreError) -> String {
+    match error.source() {
+        Some(cause) if error.is_unavailable() => {
+            format!("{error}: {cause}; start it, or check database.url")
+        }
+        _ => error.to_string(),
+    }
+}
+
 /// A probe of something that is there only once the worker is connected.
 fn with_context<F, R>(
     connected: &Arc<OnceLock<Arc<Context>>>,
+    before: &'static str,
     probe: F,
 ) -> impl Fn() -> futures::future::BoxFuture<'static, ComponentHealth> + Send + Sync + 'static
 where
@@ -296,8 +312,6 @@ where
     let connected = Arc::clone(connected);
     move || match connected.get() {
         Some(context) => Box::pin(probe(Arc::clone(context))),
-        None => Box::pin(std::future::ready(ComponentHealth::unhealthy(
-            "not connected yet",
-        ))),
+        None => Box::pin(std::future::ready(ComponentHealth::unhealthy(before))),
     }
 }

@@ -100,7 +100,7 @@ impl From<lapin::Error> for ConnectError {
         };
         let reason = reason(&error);
         if refused {
-            ConnectError::Refused(reason)
+            ConnectError::Refused(format!("{reason}{}", advice(&error)))
         } else {
             ConnectError::Unavailable(reason)
         }
@@ -120,6 +120,27 @@ impl From<DeclareError> for ConnectError {
             ConnectError::Refused(reason) => ConnectError::Refused(format!("{name}: {reason}{hint}")),
             ConnectError::Unavailable(reason) => ConnectError::Unavailable(format!("{name}: {reason}")),
         }
+    }
+}
+
+/// What mends a refusal.
+fn advice(error: &lapin::Error) -> &'static str {
+    let ErrorKind::ProtocolError(protocol) = error.kind() else {
+        return "";
+    };
+    match protocol.kind() {
+        AMQPErrorKind::Soft(AMQPSoftError::ACCESSREFUSED)
+            if protocol.get_message().as_str().contains("Login was refused") =>
+        {
+            "; check user and password in queue.url"
+        }
+        AMQPErrorKind::Soft(AMQPSoftError::ACCESSREFUSED) => {
+            "; give the user of queue.url permission to configure, write and read in its vhost"
+        }
+        AMQPErrorKind::Hard(AMQPHardError::NOTALLOWED) => {
+            "; check the vhost in queue.url, and that its user may use it"
+        }
+        _ => "",
     }
 }
 

@@ -59,6 +59,13 @@ impl State {
     pub(super) fn down(detail: String) -> State {
         State { link: None, detail }
     }
+
+    /// Nobody is there, or nobody who answers.
+    pub(super) fn unanswered(reason: &str) -> State {
+        State::down(format!(
+            "broker does not answer: {reason}; start RabbitMQ, or check queue.url"
+        ))
+    }
 }
 
 impl Link {

@@ -100,9 +100,11 @@ impl Supervisor {
                 true => error!(url = shared.address.shown, reason, "{text}; trying on"),
                 false => warn!(url = shared.address.shown, reason, "{text}; trying on"),
             }
-            shared
-                .state
-                .send_replace(State::down(format!("{text}: {reason}")));
+            shared.state.send_replace(match is_refused {
+                // The reason says what to do.
+                true => State::down(format!("{text}: {reason}")),
+                false => State::unanswered(&reason),
+            });
             said = reason;
             failures += 1;
         }
@@ -143,7 +145,9 @@ impl Supervisor {
                 warn!(?side, reason, "broker blocks publishing");
                 if side == Side::Publish {
                     link.publisher.set_blocked(true);
-                    self.describe(&format!("blocked by the broker: {reason}"));
+                    self.describe(&format!(
+                        "blocked by the broker: {reason}; give it memory or disk, `rabbitmqctl list_alarms` names what"
+                    ));
                 }
             }
             Event::ConnectionUnblocked => {

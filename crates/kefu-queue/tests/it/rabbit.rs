@@ -89,10 +89,12 @@ async fn a_broker_that_says_no_is_a_refusal() {
     wrong.authority.userinfo.password = "hush".to_owned();
     let shown = refused(&settings(&wrong.to_string())).await;
     assert!(shown.contains("ACCESS_REFUSED"), "{shown}");
+    assert!(shown.contains("check user and password"), "{shown}");
     let mut wrong: AMQPUri = amqp_url().parse().unwrap();
     wrong.vhost = "no-such-vhost".to_owned();
     let shown = refused(&settings(&wrong.to_string())).await;
     assert!(shown.contains("no-such-vhost"), "{shown}");
+    assert!(shown.contains("check the vhost"), "{shown}");
 }
 
 #[tokio::test]

@@ -28,6 +28,8 @@ async fn not_ready(role: &Role, component: &str) {
     assert_eq!((status, ready["status"].as_str()), (503, Some("not ready")));
     let reason = ready["reasons"][0].as_str().unwrap();
     assert!(reason.starts_with(&format!("{component}: ")), "{ready}");
+    // And what to do.
+    assert!(reason.contains("; start "), "{ready}");
     assert_eq!(role.get("/health/live").await.unwrap().0, 200);
 }
 

@@ -107,6 +107,7 @@ async fn s12_a_user_without_permissions_is_said_and_survived() {
     for worker in &siege.play.workers {
         let reason = not_ready(worker, "queue: broker refuses: ").await;
         assert!(reason.contains("access to"), "{reason}");
+        assert!(reason.contains("give the user of queue.url"), "{reason}");
     }
     eventually("the ingress says so", async || {
         let (_, health) = siege.play.ingress.get("/health").await?;
