@@ -117,6 +117,9 @@ pub(crate) struct SimulateArgs {
     /// Between two bursts of each customer
     #[arg(long, default_value = "100ms", value_name = "DURATION", value_parser = humantime::parse_duration)]
     pub(crate) pause: Duration,
+    /// Most messages in one page of sync_msg, below what Kefu asks for
+    #[arg(long, default_value_t = 1000, value_parser = clap::value_parser!(u32).range(1..=1000))]
+    pub(crate) page_size: u32,
     /// End after the script
     #[arg(long)]
     pub(crate) once: bool,

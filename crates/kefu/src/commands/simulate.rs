@@ -28,6 +28,7 @@ pub(super) async fn run(config: Option<&Path>, args: &SimulateArgs) -> anyhow::R
         listen: args.listen,
         callback_url: Some(args.callback.clone()),
         credentials,
+        page_size: args.page_size as usize,
         ..SimulatorSettings::default()
     };
     let simulator = kefu_simulator::start(simulator_settings, stop.clone()).await?;

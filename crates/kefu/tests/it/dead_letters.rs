@@ -324,6 +324,14 @@ async fn migrated(services: &Services) -> Store {
     store
 }
 
+/// The letter of an event that nobody has stored is to be replayed.
+pub(crate) async fn a_letter_is_wanted_again(services: &Services, number: i64) {
+    let store = store(&services.postgres).await;
+    store.migrate().await.unwrap();
+    let letter = archive(&store, &event(number.try_into().unwrap())).await;
+    on(services, &["replay", &letter.to_string()]).await;
+}
+
 /// A call of the command on the services.
 async fn on(services: &Services, arguments: &[&str]) -> Ended {
     let arguments = [&["dead-letters"], arguments].concat();

@@ -23,6 +23,8 @@ enum Cause {
     Due,
     /// Bytes that are no job.
     Garbage,
+    /// A person wants the job of a dead letter again.
+    Replay,
 }
 
 /// Points of a pull, of a turn, and of the rest, with what leads there.
@@ -51,6 +53,7 @@ const REST: &[(&str, Cause)] = &[
     ("welcome_called", Cause::Entrance),
     ("event_stored", Cause::AppEvent),
     ("letter_filed", Cause::Garbage),
+    ("replay_published", Cause::Replay),
 ];
 
 #[tokio::test]
@@ -66,6 +69,29 @@ async fn s02_a_worker_that_dies_anywhere_in_a_turn_loses_and_repeats_nothing() {
 #[tokio::test]
 async fn s02_a_worker_that_dies_in_any_other_work_loses_and_repeats_nothing() {
     workers_die_at(REST).await;
+}
+
+#[tokio::test]
+async fn s02_a_worker_that_dies_between_two_runs_of_a_pull_loses_and_repeats_nothing() {
+    let times = size(1, 20);
+    let case = Case::begin("2", format!("abort at account_yielded, {times} times"));
+    // Of two accounts; a run ends after 50 pages.
+    let messages = size(200, 4_000);
+    let plan = Plan {
+        customers: 100,
+        messages,
+        pause: "1ms",
+        page_size: "1",
+        workers: 0,
+        ..Plan::usual()
+    };
+    let mut play = Play::start(Services::own().await, plan).await;
+    for _ in 0..times {
+        play.worker_dies_at("account_yielded").await;
+    }
+    play.add_worker(&[]).await;
+    let report = play.end().await;
+    case.end(&report, None, "");
 }
 
 /// Crashes in a row before a worker lives on: the broker offers a job to several channels of a connection that dies, so
@@ -98,7 +124,8 @@ async fn a_worker_lives(play: &mut Play) -> Value {
     if !cfg!(feature = "chaos") {
         // What a lost copy waits for: 10 s to a minute.
         let now = "UPDATE conversation SET wake_at = 1 WHERE wake_at IS NOT NULL;
-            UPDATE account SET wake_at = 1 WHERE wake_at IS NOT NULL";
+            UPDATE account SET wake_at = 1 WHERE wake_at IS NOT NULL;
+            UPDATE dead_letter SET publish_at = 1 WHERE publish_at IS NOT NULL";
         play.services.sql(now).await;
     }
     play.add_worker(&[]).await;
@@ -142,6 +169,7 @@ async fn provoke(play: &mut Play, cause: Cause) {
             let garbage = format!("no envelope {}", play.letters);
             play.services.publish("high", &garbage).await;
         }
+        Cause::Replay => play.replay().await,
     }
 }
 

@@ -8,6 +8,7 @@ use serde_json::{Value, json};
 use tempfile::TempDir;
 use tokio::time::Instant;
 
+use crate::dead_letters::a_letter_is_wanted_again;
 use crate::stage::{Ended, Role, Services, Simulator, app_named, eventually, ingress, worker, worker_call};
 
 /// All roles end within this after they were asked to.
@@ -23,6 +24,8 @@ pub(crate) struct Plan {
     pub(crate) messages: u32,
     /// Between two bursts of each customer: spreads the script over time.
     pub(crate) pause: &'static str,
+    /// Messages that WeCom hands out at once.
+    pub(crate) page_size: &'static str,
     pub(crate) workers: usize,
     /// For all roles.
     pub(crate) settings: Vec<(String, String)>,
@@ -35,6 +38,7 @@ impl Plan {
             customers: super::size(30, 500),
             messages: super::size(300, 10_000),
             pause: super::size("500ms", "3s"),
+            page_size: "1000",
             workers: 2,
             settings: Vec::new(),
         }
@@ -78,8 +82,14 @@ impl Play {
         let spool = folder.path().join("spool");
         ingress_settings.push(("KEFU_QUEUE__SPOOL".into(), spool.to_str().unwrap().into()));
         let ingress = ingress(&services, &pairs(&ingress_settings)).await;
-        let simulator =
-            Simulator::play_slowly(plan.customers, plan.messages, plan.pause, &ingress.callback_url()).await;
+        let simulator = Simulator::play_slowly(
+            plan.customers,
+            plan.messages,
+            plan.pause,
+            plan.page_size,
+            &ingress.callback_url(),
+        )
+        .await;
         let mut play = Play {
             messages: plan.messages.into(),
             services,
@@ -104,6 +114,13 @@ impl Play {
         let settings = [&pairs(&self.plan.settings), more].concat();
         let worker = worker(&self.services, &self.simulator.url, &settings).await;
         self.workers.push(worker);
+    }
+
+    /// A dead letter of an event that a person wants again.
+    pub(crate) async fn replay(&mut self) {
+        self.events += 1;
+        self.letters += 1;
+        a_letter_is_wanted_again(&self.services, self.letters).await;
     }
 
     /// From now on the app has this name in the settings of all roles, which are not running at present or are ended.
@@ -295,7 +312,8 @@ impl Play {
         const OPEN: &str =
             "SELECT (SELECT count(*) FROM message WHERE origin = 'customer' AND handled IS NULL)
             + (SELECT count(*) FROM outbox WHERE status IN ('planned', 'sending'))
-            + (SELECT count(*) FROM conversation WHERE lease_owner IS NOT NULL OR wake_at IS NOT NULL)";
+            + (SELECT count(*) FROM conversation WHERE lease_owner IS NOT NULL OR wake_at IS NOT NULL)
+            + (SELECT count(*) FROM dead_letter WHERE state = 'replaying')";
         eventually("every row has come to an end", async || {
             (self.services.count(OPEN).await == 0).then_some(())
         })

@@ -31,9 +31,11 @@ impl Simulator {
         customers: u32,
         messages: u32,
         pause: &str,
+        page_size: &str,
         callback_url: &str,
     ) -> Simulator {
-        Simulator::script(customers, messages, callback_url, &["--pause", pause]).await
+        let more = ["--pause", pause, "--page-size", page_size];
+        Simulator::script(customers, messages, callback_url, &more).await
     }
 
     async fn script(customers: u32, messages: u32, callback_url: &str, more: &[&str]) -> Simulator {
