@@ -116,10 +116,14 @@ load_settings() {
     source "$home/settings"
 }
 
-# free_port FIRST: FIRST, or the next in steps of ten, on which nobody listens and which no other instance has chosen.
+# free_port FIRST: one of the 200 ports from FIRST on in steps of ten, on which nobody listens and which no other instance
+# has chosen. Where the search begins depends on the folder: two checkouts that start at the same time see nothing of each
+# other yet.
 free_port() {
-    local port
-    for ((port = $1; port < $1 + 2000; port += 10)); do
+    local port step begin
+    begin=$(printf '%s' "$root" | cksum | cut -d ' ' -f 1)
+    for ((step = 0; step < 200; step++)); do
+        port=$(($1 + (begin + step) % 200 * 10))
         if ! grep -qs "\"$port\"" "$root"/target/services*/settings && ! (exec 3<>"/dev/tcp/127.0.0.1/$port") 2>/dev/null; then
             echo "$port"
             return

@@ -1,15 +1,17 @@
 //! A broker that is killed, frozen, away or silent: callbacks go to the disk spool, work waits, all come back alone.
 
+use std::io;
 use std::time::Duration;
 
 #[cfg(feature = "chaos")]
 use kefu_process::health::PROBE_INTERVAL;
 use reqwest::Url;
 use serde_json::Value;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 #[cfg(feature = "chaos")]
 use tokio::time::sleep_until;
-use tokio::time::{Instant, sleep};
+use tokio::time::{Instant, sleep, timeout};
 
 use super::{Case, Plan, Play, size};
 use crate::stage::{Callers, Instance, Role, Services, eventually};
@@ -130,18 +132,18 @@ impl Siege {
         }
     }
 
-    /// Starts the broker again: the time from the opening of its port until everybody was connected.
+    /// Starts the broker again: the time from its first answer until everybody was connected.
     pub(super) async fn returns(&self) -> Duration {
         let connected = self.said(CONNECTED);
         let url = Url::parse(&self.play.services.amqp).unwrap();
         let address = (url.host_str().unwrap(), url.port().unwrap());
         let returned = async {
-            let opened_at = eventually("the broker's port is open", async || {
-                TcpStream::connect(address).await.ok().map(|_| Instant::now())
+            let back_at = eventually("the broker answers", async || {
+                greeted(address).await.ok().map(|()| Instant::now())
             })
             .await;
             self.everybody_says(CONNECTED, &connected).await;
-            opened_at.elapsed()
+            back_at.elapsed()
         };
         let ((), took) = tokio::join!(self.broker.start_again("rabbitmq"), returned);
         took
@@ -203,6 +205,14 @@ impl Siege {
         );
         (report, note)
     }
+}
+
+/// An open port is not enough: a broker that still starts takes connections and leaves them waiting.
+async fn greeted(address: (&str, u16)) -> io::Result<()> {
+    let mut stream = TcpStream::connect(address).await?;
+    stream.write_all(b"AMQP\x00\x00\x09\x01").await?;
+    let answer = timeout(Duration::from_secs(1), stream.read_u8()).await;
+    answer.map_err(io::Error::from)?.map(drop)
 }
 
 pub(super) fn roles(play: &Play) -> impl Iterator<Item = &Role> {
