@@ -1,14 +1,21 @@
 //! The only file that knows there are two engines: one [`Session`] runs the same SQL on either.
 
+use std::io;
 use std::sync::Arc;
+use std::time::Duration;
 
 use sqlx::pool::PoolConnection;
 use sqlx::postgres::PgRow;
 use sqlx::sqlite::SqliteRow;
 use sqlx::{AssertSqlSafe, FromRow, PgPool, Postgres, SqlSafeStr, Sqlite, SqlitePool};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::time::timeout;
 
 use crate::StoreError;
+
+/// Longest time for one statement: more than the 5 s after which PostgreSQL ends it itself and SQLite gives up waiting
+/// for another writer, so what takes longer is a database that does not answer at all.
+const STATEMENT_MAX: Duration = Duration::from_secs(6);
 
 #[derive(Clone, Debug)]
 pub(crate) enum Engine {
@@ -153,7 +160,7 @@ impl Session {
     pub(crate) async fn command(&mut self, sql: &'static str) -> Result<(), StoreError> {
         self.pending = true;
         let result = on!(&mut self.connection, live => {
-            sqlx::raw_sql(sql).execute(&mut **live).await.map(|_| ())
+            within(sqlx::raw_sql(sql).execute(&mut **live)).await.map(|_| ())
         });
         self.answered(result)
     }
@@ -167,7 +174,7 @@ impl Session {
         let sql = sql.into_sql_str();
         self.pending = true;
         let result = on!(&mut self.connection, live => {
-            bound!(sqlx::query(sql), values).execute(&mut **live).await.map(|done| done.rows_affected())
+            within(bound!(sqlx::query(sql), values).execute(&mut **live)).await.map(|done| done.rows_affected())
         });
         self.answered(result)
     }
@@ -180,7 +187,7 @@ impl Session {
         let sql = sql.into_sql_str();
         self.pending = true;
         let result = on!(&mut self.connection, live => {
-            bound!(sqlx::query_as::<_, T>(sql), values).fetch_all(&mut **live).await
+            within(bound!(sqlx::query_as::<_, T>(sql), values).fetch_all(&mut **live)).await
         });
         self.answered(result)
     }
@@ -209,6 +216,13 @@ impl Drop for Session {
             on!(&mut self.connection, live => live.close_on_drop());
         }
     }
+}
+
+async fn within<T>(statement: impl Future<Output = Result<T, sqlx::Error>>) -> Result<T, sqlx::Error> {
+    // Like a lost connection: the answer may still come, so nobody else may use this one.
+    timeout(STATEMENT_MAX, statement)
+        .await
+        .unwrap_or_else(|_| Err(sqlx::Error::Io(io::ErrorKind::TimedOut.into())))
 }
 
 /// SQL put together from our own pieces; nothing from outside may ever be part of it.
