@@ -353,10 +353,11 @@ async fn stop(roles: Vec<Role>) {
     }
 }
 
-/// By a signal, and the last line says where.
+/// By a signal, and a line says where.
 #[track_caller]
 fn check_aborted(ended: &Ended, point: &str) {
     assert_eq!(ended.code, None, "{ended:?}");
     let expected = format!("kefu: {VARIABLE}: aborting at {point}");
-    assert_eq!(ended.stderr.last(), Some(&expected), "{ended:?}");
+    // Other threads may have said something since.
+    assert!(ended.stderr.contains(&expected), "{ended:?}");
 }
