@@ -19,6 +19,11 @@ impl Desk {
         let folder = tempfile::tempdir().unwrap();
         let simulator = Simulator::start().await;
         let kefu = both_roles(folder.path(), &simulator, &[]).await;
+        eventually("the database is migrated", async || {
+            let (status, _) = kefu.get("/health/ready").await?;
+            (status == 200).then_some(())
+        })
+        .await;
         Desk {
             folder,
             simulator,
