@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use kefu_process::SettingsError;
+use kefu_settings::SettingsError;
 use kefu_wecom::settings::InvalidAppSettings;
 use kefu_wecom::{AppSettings, Keyring};
 use metrics::SharedString;

@@ -2,8 +2,8 @@
 
 use std::collections::BTreeMap;
 
-use kefu_process::SettingsError;
 use kefu_queue::Lane;
+use kefu_settings::SettingsError;
 use kefu_wecom::CallbackEvent;
 
 /// The table `ingress.lanes`, checked.

@@ -16,8 +16,9 @@ mod settings;
 use std::time::Duration;
 
 use anyhow::Context;
-use kefu_process::{ExitError, Settings, SettingsError, crash, supervise, tls};
+use kefu_process::{ExitError, crash, supervise, tls};
 use kefu_queue::{Outlet, Queue, QueueSettings, Roles};
+use kefu_settings::{Settings, SettingsError};
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 

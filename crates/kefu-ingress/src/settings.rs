@@ -2,7 +2,7 @@ use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use kefu_process::SettingsError;
+use kefu_settings::SettingsError;
 use serde::Deserialize;
 
 /// Largest `ingress.body_max`, in bytes. A plaintext of control characters is six times as long in its job, and a

@@ -127,7 +127,7 @@ pub const POINTS: &[(&str, &str)] = &[
 
 /// Refuses a `KEFU_CRASH_AT` that cannot be followed. Called where a role starts.
 #[cfg(not(feature = "crash-points"))]
-pub fn check() -> Result<(), crate::SettingsError> {
+pub fn check() -> Result<(), kefu_settings::SettingsError> {
     Ok(())
 }
 

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use thiserror::Error;
 
-use crate::settings::SettingsError;
+use kefu_settings::SettingsError;
 
 /// The answer is no.
 pub const NO: u8 = 1;

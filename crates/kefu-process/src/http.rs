@@ -12,7 +12,7 @@ use tokio::net::TcpSocket;
 use tokio_util::sync::CancellationToken;
 
 use crate::metrics;
-use crate::settings::SettingsError;
+use kefu_settings::SettingsError;
 
 mod connections;
 

@@ -1,6 +1,6 @@
-//! What every process of Kefu needs: settings, telemetry, health, HTTP server set-up, stop token, supervision.
+//! What every process of Kefu needs: telemetry, health, HTTP server set-up, stop token, supervision.
 //!
-//! It hides the settings file and environment, `tracing-subscriber`, OpenTelemetry, the Prometheus recorder,
+//! It hides `tracing-subscriber`, OpenTelemetry, the Prometheus recorder,
 //! signals and the TLS provider. Nothing in here knows what a callback, a job or a message is.
 
 pub mod breaker;
@@ -11,7 +11,6 @@ pub mod health;
 pub mod http;
 pub mod metrics;
 pub mod ops;
-pub mod settings;
 pub mod stop;
 pub mod telemetry;
 pub mod tls;
@@ -21,6 +20,5 @@ pub use breaker::{Breaker, BreakerState};
 pub use exit::{ExitError, run_process};
 pub use health::{Component, ComponentHealth, Health, Status};
 pub use ops::Ops;
-pub use settings::{Settings, SettingsError};
 pub use stop::{stop_on_signal, supervise};
 pub use telemetry::{LogFormat, LogSettings, Telemetry};

@@ -17,8 +17,8 @@ use tracing_subscriber::fmt::format::JsonFields;
 use tracing_subscriber::layer::SubscriberExt as _;
 use tracing_subscriber::{EnvFilter, Layer as _};
 
-use crate::settings::SettingsError;
 use crate::{metrics, tls};
+use kefu_settings::SettingsError;
 
 mod lines;
 

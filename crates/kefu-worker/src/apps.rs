@@ -4,7 +4,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use kefu_domain::{AccountId, CorpId};
-use kefu_process::{Breaker, SettingsError};
+use kefu_process::Breaker;
+use kefu_settings::SettingsError;
 use kefu_wecom::{AppCredentials, AppSettings};
 
 #[derive(Clone, Debug)]

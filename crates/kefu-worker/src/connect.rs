@@ -5,8 +5,9 @@ use std::time::Duration;
 
 use backon::{BackoffBuilder, ExponentialBuilder};
 use kefu_domain::{HandoverKeywords, Rules};
-use kefu_process::{ExitError, Settings, SettingsError, tls};
+use kefu_process::{ExitError, tls};
 use kefu_queue::Queue;
+use kefu_settings::{Settings, SettingsError};
 use kefu_state::{State, StateSettings};
 use kefu_store::{DatabaseSettings, Store, StoreError};
 use kefu_wecom::{AppCredentials, Client, WecomSettings};

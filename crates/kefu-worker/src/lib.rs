@@ -31,8 +31,9 @@ mod turns;
 mod worker;
 
 use anyhow::Context as _;
-use kefu_process::{ExitError, Settings, supervise, tls};
+use kefu_process::{ExitError, supervise, tls};
 use kefu_queue::{Driver, Queue, QueueSettings, Roles};
+use kefu_settings::Settings;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 

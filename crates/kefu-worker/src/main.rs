@@ -2,7 +2,8 @@
 
 use std::process::ExitCode;
 
-use kefu_process::{Settings, run_process, stop_on_signal, telemetry};
+use kefu_process::{run_process, stop_on_signal, telemetry};
+use kefu_settings::Settings;
 
 fn main() -> ExitCode {
     run_process("kefu-worker", || async {

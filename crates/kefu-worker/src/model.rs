@@ -4,8 +4,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use futures::StreamExt;
-use kefu_process::SettingsError;
 use kefu_process::breaker::{Breaker, Open};
+use kefu_settings::SettingsError;
 use metrics::{counter, histogram};
 use reqwest::{Client, Response, StatusCode, Url};
 use secrecy::{ExposeSecret, SecretString};

@@ -6,8 +6,9 @@ pub(crate) mod ingress;
 mod load;
 mod process;
 
-use kefu_process::{ExitError, Settings};
+use kefu_process::ExitError;
 use kefu_queue::QueueSettings;
+use kefu_settings::Settings;
 use secrecy::ExposeSecret;
 
 /// A prefix of its own, so that a bench never touches the queues of a Kefu that runs on the same broker.

@@ -11,7 +11,8 @@ mod settings;
 mod simulate;
 mod store;
 
-use kefu_process::{LogSettings, Settings, Telemetry, telemetry};
+use kefu_process::{LogSettings, Telemetry, telemetry};
+use kefu_settings::Settings;
 
 use crate::bench;
 use crate::cli::{BenchCommand, Cli, Command};

@@ -4,8 +4,9 @@ use std::net::SocketAddr;
 
 use anyhow::Context;
 use kefu_ingress::Server;
-use kefu_process::{Settings, supervise};
+use kefu_process::supervise;
 use kefu_queue::{Driver, Queue, Roles};
+use kefu_settings::Settings;
 use kefu_worker::{Worker, open_queue};
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;

@@ -52,7 +52,7 @@ async fn every_app_has_its_own_path_and_key() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn without_a_default_app_the_bare_path_is_unknown() {
-    let settings = kefu_process::Settings::reference_only()
+    let settings = kefu_settings::Settings::reference_only()
         .unwrap()
         .with("ingress.listen", "127.0.0.1:0")
         .with("apps.kf.corp_id", CORP_ID)

@@ -5,8 +5,9 @@ use std::sync::OnceLock;
 use std::time::Duration;
 
 use kefu_ingress::Server;
-use kefu_process::{LogFormat, LogSettings, Settings, Telemetry, telemetry};
+use kefu_process::{LogFormat, LogSettings, Telemetry, telemetry};
 use kefu_queue::{Driver, Job, Lane, Queue, QueueSettings, Roles, Verdict};
+use kefu_settings::Settings;
 use kefu_wecom::CallbackKey;
 use kefu_wecom::crypto::Sealed;
 use secrecy::SecretString;

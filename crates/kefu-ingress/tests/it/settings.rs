@@ -1,7 +1,7 @@
 //! Settings that cannot work are refused with their key.
 
 use kefu_ingress::check;
-use kefu_process::Settings;
+use kefu_settings::Settings;
 
 use crate::running::{AES_KEY, settings};
 

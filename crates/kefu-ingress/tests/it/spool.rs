@@ -3,8 +3,8 @@
 use std::time::{Duration, Instant};
 
 use kefu_faults::{FaultProxy, free_port};
-use kefu_process::Settings;
 use kefu_queue::{Lane, Queue, QueueSettings, Roles};
+use kefu_settings::Settings;
 use serde_json::Value;
 use tempfile::TempDir;
 use tokio::task::JoinSet;

@@ -3,7 +3,7 @@ use std::sync::OnceLock;
 
 use super::VARIABLE;
 use super::plan::{Deed, Plan};
-use crate::SettingsError;
+use kefu_settings::SettingsError;
 
 /// Read once. Global, because a point must not change the signature of what it stands in.
 static PLAN: OnceLock<Result<Plan, SettingsError>> = OnceLock::new();

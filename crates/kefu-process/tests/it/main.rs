@@ -2,5 +2,4 @@
 
 mod connections;
 mod process;
-mod settings;
 mod web;

@@ -1,6 +1,6 @@
 //! Settings that cannot work stop the start and name their key.
 
-use kefu_process::Settings;
+use kefu_settings::Settings;
 use kefu_worker::Worker;
 
 #[track_caller]

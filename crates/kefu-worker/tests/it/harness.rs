@@ -10,8 +10,9 @@ use std::time::Duration;
 
 use kefu_domain::Millis;
 use kefu_ingress::Server;
-use kefu_process::{Settings, clock};
+use kefu_process::clock;
 use kefu_queue::{Job, Lane, Queue, QueueSettings, Roles};
+use kefu_settings::Settings;
 use kefu_simulator::world::Incoming;
 use kefu_simulator::{Effect, Fault, Handle, SimulatorSettings};
 use kefu_store::{DatabaseSettings, Store};

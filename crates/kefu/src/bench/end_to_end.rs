@@ -5,7 +5,8 @@ use std::path::Path;
 use std::time::Duration;
 
 use anyhow::Context;
-use kefu_process::{Settings, supervise};
+use kefu_process::supervise;
+use kefu_settings::Settings;
 use kefu_simulator::{Handle, Script, Simulator, SimulatorSettings};
 use kefu_store::{DatabaseSettings, Scratch};
 use kefu_worker::open_queue;

@@ -3,8 +3,9 @@
 use std::path::Path;
 
 use anyhow::Context;
-use kefu_process::{Settings, tls};
+use kefu_process::tls;
 use kefu_queue::Roles;
+use kefu_settings::Settings;
 use kefu_simulator::Credentials;
 use kefu_wecom::CallbackKey;
 use kefu_worker::open_queue;

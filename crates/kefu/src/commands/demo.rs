@@ -5,7 +5,8 @@ use std::path::Path;
 use std::time::Duration;
 
 use anyhow::Context;
-use kefu_process::{ExitError, Settings, stop_on_signal, supervise};
+use kefu_process::{ExitError, stop_on_signal, supervise};
+use kefu_settings::Settings;
 use kefu_simulator::{Credentials, Handle, Report, Script, Simulator, SimulatorSettings};
 use secrecy::ExposeSecret;
 use tokio::task::JoinSet;

@@ -1,6 +1,6 @@
 use std::path::Path;
 
-use kefu_process::Settings;
+use kefu_settings::Settings;
 
 use crate::commands::start_telemetry;
 use crate::commands::store::{open_store, refused_or_unexpected};

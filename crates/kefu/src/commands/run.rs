@@ -1,6 +1,7 @@
 use std::path::Path;
 
-use kefu_process::{Settings, stop_on_signal};
+use kefu_process::stop_on_signal;
+use kefu_settings::Settings;
 
 use crate::cli::Role;
 use crate::commands::start_telemetry;

@@ -1,8 +1,9 @@
 use std::path::Path;
 
-use kefu_process::settings::REFERENCE;
-use kefu_process::{ExitError, LogSettings, Settings};
+use kefu_process::{ExitError, LogSettings};
 use kefu_queue::{Queue, Roles};
+use kefu_settings::REFERENCE;
+use kefu_settings::Settings;
 
 use crate::cli::{Role, SettingsArgs};
 use crate::output;

@@ -2,7 +2,8 @@
 
 use std::path::Path;
 
-use kefu_process::{ExitError, Settings, SettingsError, stop_on_signal, supervise};
+use kefu_process::{ExitError, stop_on_signal, supervise};
+use kefu_settings::{Settings, SettingsError};
 use kefu_simulator::{Credentials, Script, SimulatorSettings};
 use kefu_wecom::AppSettings;
 use secrecy::{ExposeSecret, SecretString};

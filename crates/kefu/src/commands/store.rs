@@ -2,7 +2,8 @@
 
 use std::path::Path;
 
-use kefu_process::{ExitError, Settings};
+use kefu_process::ExitError;
+use kefu_settings::Settings;
 use kefu_store::{DatabaseSettings, Store, StoreError};
 
 use crate::commands::start_telemetry;

@@ -342,7 +342,7 @@ async fn on(services: &Services, arguments: &[&str]) -> Ended {
 
 async fn publish(services: &Services, jobs: &[Job]) {
     let settings = QueueSettings::clone(
-        &kefu_process::Settings::reference_only()
+        &kefu_settings::Settings::reference_only()
             .unwrap()
             .with("queue.url", &services.amqp)
             .with("queue.prefix", &services.prefix)

@@ -9,14 +9,21 @@ const IMPORTS: &[(&str, &[&str])] = &[
     // For tests, so nobody may ship it: it stands in no list below. Anybody's tests may have it.
     ("kefu-faults", &[]),
     ("kefu-wecom", &[]),
-    ("kefu-process", &[]),
+    ("kefu-settings", &[]),
+    ("kefu-process", &["kefu-settings"]),
     ("kefu-queue", &["kefu-domain"]),
     ("kefu-state", &["kefu-domain"]),
     ("kefu-store", &["kefu-domain"]),
     // Neither the database nor Redis: a callback is answered without them.
     (
         "kefu-ingress",
-        &["kefu-domain", "kefu-process", "kefu-queue", "kefu-wecom"],
+        &[
+            "kefu-domain",
+            "kefu-process",
+            "kefu-queue",
+            "kefu-settings",
+            "kefu-wecom",
+        ],
     ),
     (
         "kefu-worker",
@@ -24,6 +31,7 @@ const IMPORTS: &[(&str, &[&str])] = &[
             "kefu-domain",
             "kefu-process",
             "kefu-queue",
+            "kefu-settings",
             "kefu-state",
             "kefu-store",
             "kefu-wecom",
@@ -37,6 +45,7 @@ const IMPORTS: &[(&str, &[&str])] = &[
             "kefu-ingress",
             "kefu-process",
             "kefu-queue",
+            "kefu-settings",
             "kefu-simulator",
             "kefu-state",
             "kefu-store",
@@ -62,7 +71,6 @@ const HOMES: &[(&str, &[&str])] = &[
     ("aes", &["kefu-wecom"]),
     ("cbc", &["kefu-wecom"]),
     ("clap", &["kefu"]),
-    ("config", &["kefu-process"]),
     ("deadpool*", &["kefu-state"]),
     ("indicatif", &["kefu"]),
     ("lapin", &["kefu-queue"]),
@@ -84,7 +92,7 @@ const HOMES: &[(&str, &[&str])] = &[
     ),
     // Business tables, and the embedded engine of the queue.
     ("sqlx", &["kefu-queue", "kefu-store"]),
-    ("toml", &["kefu-process"]),
+    ("toml", &["kefu-settings"]),
     ("tracing-opentelemetry", &["kefu-process"]),
     ("tracing-subscriber", &["kefu-process"]),
 ];

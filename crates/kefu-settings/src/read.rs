@@ -11,13 +11,13 @@ use serde::de::value::StrDeserializer;
 use serde::de::{self, DeserializeOwned, DeserializeSeed, IntoDeserializer, Unexpected, Visitor};
 use serde::forward_to_deserialize_any;
 
-use super::SettingsError;
-use super::node::{Node, Table, join};
+use crate::SettingsError;
+use crate::node::{Node, Table, join};
 
 /// A secret in a file is a line; more is a mistake in the path.
 const VALUE_BYTES_MAX: u64 = 64 * 1024;
 
-pub(super) fn read<T: DeserializeOwned>(key: &str, node: &Node) -> Result<T, SettingsError> {
+pub(crate) fn read<T: DeserializeOwned>(key: &str, node: &Node) -> Result<T, SettingsError> {
     T::deserialize(Reader {
         key: key.to_owned(),
         node,

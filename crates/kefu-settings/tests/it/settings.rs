@@ -6,8 +6,7 @@ use std::net::SocketAddr;
 use std::path::Path;
 use std::time::Duration;
 
-use kefu_process::settings::{REFERENCE, SECTIONS};
-use kefu_process::{LogFormat, LogSettings, Settings, SettingsError};
+use kefu_settings::{REFERENCE, SECTIONS, Settings, SettingsError};
 use secrecy::{ExposeSecret as _, SecretString};
 use serde::Deserialize;
 
@@ -63,6 +62,21 @@ struct Slots {
     low: u16,
 }
 
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Log {
+    format: LogFormat,
+    level: String,
+}
+
+#[derive(Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+enum LogFormat {
+    Text,
+    Json,
+    Auto,
+}
+
 fn from(file: &str, environment: &[(&str, &str)]) -> Result<Settings, SettingsError> {
     let environment = environment
         .iter()
@@ -96,7 +110,7 @@ fn the_reference_fills_every_section() {
     assert_eq!(worker.breaker_wait, Duration::from_secs(5));
     assert_eq!(worker.poll_after, Duration::from_secs(90));
     assert_eq!(worker.listen, "127.0.0.1:3002".parse().unwrap());
-    let log: LogSettings = settings.section("log").unwrap();
+    let log: Log = settings.section("log").unwrap();
     assert_eq!((log.format, log.level.as_str()), (LogFormat::Auto, "info"));
     assert!(settings.entries::<App>("apps").unwrap().is_empty());
     for section in SECTIONS.iter().filter(|section| **section != "apps") {
@@ -253,7 +267,7 @@ fn wrong_values_say_what_was_expected() {
     );
     let settings = Settings::reference_only().unwrap().with("log.format", "xml");
     check_refused(
-        settings.section::<LogSettings>("log"),
+        settings.section::<Log>("log"),
         "log.format: expected one of text, json, auto, found \"xml\"",
     );
     assert_eq!(

@@ -3,12 +3,12 @@
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
-use super::SettingsError;
+use crate::SettingsError;
 
-pub(super) type Table = BTreeMap<String, Node>;
+pub(crate) type Table = BTreeMap<String, Node>;
 
 #[derive(Clone)]
-pub(super) enum Node {
+pub(crate) enum Node {
     Text(String),
     Integer(i64),
     Float(f64),
@@ -20,7 +20,7 @@ pub(super) enum Node {
 }
 
 impl Node {
-    pub(super) fn from_toml(value: toml::Value) -> Node {
+    pub(crate) fn from_toml(value: toml::Value) -> Node {
         match value {
             toml::Value::String(text) => Node::Text(text),
             toml::Value::Integer(number) => Node::Integer(number),
@@ -33,7 +33,7 @@ impl Node {
     }
 }
 
-pub(super) fn table_from_toml(table: toml::Table) -> Table {
+pub(crate) fn table_from_toml(table: toml::Table) -> Table {
     table
         .into_iter()
         .map(|(name, value)| (name, Node::from_toml(value)))
@@ -41,7 +41,7 @@ pub(super) fn table_from_toml(table: toml::Table) -> Table {
 }
 
 /// Lays `over` on top of `base`: tables are merged, everything else is replaced.
-pub(super) fn merge(base: &mut Table, over: Table) {
+pub(crate) fn merge(base: &mut Table, over: Table) {
     for (name, node) in over {
         match (base.get_mut(&name), node) {
             (Some(Node::Table(below)), Node::Table(above)) => merge(below, above),
@@ -53,7 +53,7 @@ pub(super) fn merge(base: &mut Table, over: Table) {
 }
 
 /// Sets the value at a path of names, making tables on the way and replacing what is no table.
-pub(super) fn insert(table: &mut Table, path: &[&str], node: Node) {
+pub(crate) fn insert(table: &mut Table, path: &[&str], node: Node) {
     match path {
         [] => (),
         [name] => {
@@ -74,7 +74,7 @@ pub(super) fn insert(table: &mut Table, path: &[&str], node: Node) {
 }
 
 /// Turns every `<key>_file = "path"` of one layer into `<key>` with the promise to read that file.
-pub(super) fn promise_files(table: &mut Table, prefix: &str) -> Result<(), SettingsError> {
+pub(crate) fn promise_files(table: &mut Table, prefix: &str) -> Result<(), SettingsError> {
     let names: Vec<String> = table
         .keys()
         .filter(|name| name.ends_with("_file"))
@@ -103,7 +103,7 @@ pub(super) fn promise_files(table: &mut Table, prefix: &str) -> Result<(), Setti
     Ok(())
 }
 
-pub(super) fn join(prefix: &str, name: &str) -> String {
+pub(crate) fn join(prefix: &str, name: &str) -> String {
     if prefix.is_empty() {
         name.to_owned()
     } else {

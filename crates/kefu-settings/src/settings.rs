@@ -9,13 +9,9 @@ use std::path::{Path, PathBuf};
 
 use serde::de::DeserializeOwned;
 
-mod error;
-mod node;
-mod read;
-
-pub use error::SettingsError;
-
-use node::{Node, Table, insert, join, merge, promise_files, table_from_toml};
+use crate::SettingsError;
+use crate::node::{Node, Table, insert, join, merge, promise_files, table_from_toml};
+use crate::read;
 
 /// The commented reference: every key with its default.
 pub const REFERENCE: &str = include_str!("../../../deploy/kefu.toml");
