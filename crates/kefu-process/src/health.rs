@@ -7,7 +7,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use futures::FutureExt as _;
-use futures::future::join_all;
+use futures::stream::{FuturesUnordered, StreamExt as _};
+use tokio::sync::Notify;
 use tokio::time::{MissedTickBehavior, interval, timeout};
 use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
@@ -29,13 +30,16 @@ type ReadyRule = Box<dyn Fn(&Snapshot) -> Vec<String> + Send + Sync>;
 pub struct Health {
     components: Vec<Component>,
     ready_rule: ReadyRule,
-    results: Mutex<Results>,
+    results: Mutex<BTreeMap<&'static str, Found>>,
+    /// Somebody knows that the parts have changed and does not want to wait for the next round.
+    wanted: Notify,
     draining: AtomicBool,
 }
 
-struct Results {
-    components: BTreeMap<&'static str, ComponentHealth>,
-    probed_at: Option<Instant>,
+/// What the last probe of one part found, and when.
+struct Found {
+    health: ComponentHealth,
+    at: Instant,
 }
 
 impl Health {
@@ -49,19 +53,17 @@ impl Health {
         components: Vec<Component>,
         ready_rule: impl Fn(&Snapshot) -> Vec<String> + Send + Sync + 'static,
     ) -> Arc<Health> {
-        let results = Results {
-            components: BTreeMap::new(),
-            probed_at: None,
-        };
         Arc::new(Health {
             components,
             ready_rule: Box::new(ready_rule),
-            results: Mutex::new(results),
+            results: Mutex::new(BTreeMap::new()),
+            wanted: Notify::new(),
             draining: AtomicBool::new(false),
         })
     }
 
-    /// Probes at once and then every 5 s, until `stop`; also the upkeep of the metrics. Belongs into the `JoinSet`.
+    /// Probes at once, then every 5 s and whenever it is wanted, until `stop`; also the upkeep of the metrics.
+    /// Belongs into the `JoinSet`.
     pub async fn run(self: Arc<Health>, stop: CancellationToken) -> anyhow::Result<()> {
         let mut ticks = interval(PROBE_INTERVAL);
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
@@ -70,6 +72,7 @@ impl Health {
                 biased;
                 () = stop.cancelled() => return Ok(()),
                 _ = ticks.tick() => (),
+                () = self.wanted.notified() => ticks.reset(),
             }
             tokio::select! {
                 biased;
@@ -79,23 +82,25 @@ impl Health {
         }
     }
 
-    /// One round: all parts at the same time, each with its limit.
+    /// Has all parts probed at once instead of with the next round.
+    pub fn probe_soon(&self) {
+        self.wanted.notify_one();
+    }
+
+    /// One round: all parts at the same time, each with its limit, and each noted as soon as it has answered, so
+    /// that a slow part does not hold up what is known of the others.
     pub async fn probe(&self) {
-        let found = join_all(self.components.iter().map(probe_one)).await;
-        let fresh: BTreeMap<_, _> = self
+        let mut probes: FuturesUnordered<_> = self
             .components
             .iter()
-            .map(|component| component.name)
-            .zip(found)
+            .map(|component| async move { (component.name, probe_one(component).await) })
             .collect();
-        let mut results = self.results.lock().unwrap_or_else(PoisonError::into_inner);
-        for (name, now) in &fresh {
-            report_change(name, results.components.get(name), now);
+        while let Some((name, health)) = probes.next().await {
+            let mut results = self.results.lock().unwrap_or_else(PoisonError::into_inner);
+            report_change(name, results.get(name).map(|found| &found.health), &health);
+            let at = Instant::now();
+            results.insert(name, Found { health, at });
         }
-        *results = Results {
-            components: fresh,
-            probed_at: Some(Instant::now()),
-        };
     }
 
     /// From now on the process is not ready; for the time between the stop and the end.
@@ -110,19 +115,20 @@ impl Health {
 
     fn snapshot_at(&self, now: Instant) -> Snapshot {
         let results = self.results.lock().unwrap_or_else(PoisonError::into_inner);
-        let age = results.probed_at.map(|at| now.saturating_duration_since(at));
-        let stale = match age {
-            None => Some("not probed yet".to_owned()),
-            Some(age) if age > RESULT_AGE_MAX => Some(format!("no probe for {} s", age.as_secs())),
-            Some(_) => None,
+        let health_of = |name| match results.get(name) {
+            None => ComponentHealth::unhealthy("not probed yet"),
+            Some(found) => match now.saturating_duration_since(found.at) {
+                age if RESULT_AGE_MAX < age => {
+                    ComponentHealth::unhealthy(format!("no probe for {} s", age.as_secs()))
+                }
+                _ => found.health.clone(),
+            },
         };
-        let components = match stale {
-            None => results.components.clone(),
-            Some(detail) => {
-                let unknown = |component: &Component| (component.name, ComponentHealth::unhealthy(&detail));
-                self.components.iter().map(unknown).collect()
-            }
-        };
+        let components = self
+            .components
+            .iter()
+            .map(|component| (component.name, health_of(component.name)))
+            .collect();
         let required = self.components.iter().filter(|component| component.required);
         Snapshot {
             components,
@@ -166,6 +172,44 @@ fn report_change(name: &str, before: Option<&ComponentHealth>, now: &ComponentHe
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[tokio::test]
+    async fn a_part_is_known_while_another_still_has_to_answer() {
+        let health = Health::new(vec![
+            Component::required("queue", || {
+                std::future::ready(ComponentHealth::healthy("connected"))
+            }),
+            Component::optional("wecom", std::future::pending::<ComponentHealth>),
+        ]);
+        assert!(health.probe().now_or_never().is_none());
+        assert!(health.not_ready().is_empty());
+        assert_eq!(health.snapshot().components()["wecom"].detail, "not probed yet");
+    }
+
+    #[tokio::test]
+    async fn a_change_is_seen_without_waiting_for_the_next_round() {
+        let connected = Arc::new(AtomicBool::new(false));
+        let seen = Arc::clone(&connected);
+        let health = Health::new(vec![Component::required("database", move || {
+            std::future::ready(match seen.load(Ordering::Relaxed) {
+                true => ComponentHealth::healthy("answers"),
+                false => ComponentHealth::unhealthy("connecting"),
+            })
+        })]);
+        let running = Arc::clone(&health).run(CancellationToken::new());
+        let changing = async {
+            tokio::time::sleep(Duration::from_millis(10)).await;
+            assert_eq!(health.not_ready(), ["database: connecting"]);
+            connected.store(true, Ordering::Relaxed);
+            health.probe_soon();
+            tokio::time::sleep(Duration::from_millis(10)).await;
+            assert!(health.not_ready().is_empty());
+        };
+        tokio::select! {
+            _ = running => panic!("the prober ended"),
+            () = changing => (),
+        }
+    }
 
     #[tokio::test]
     async fn an_old_result_counts_as_unhealthy() {

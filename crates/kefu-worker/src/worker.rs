@@ -13,7 +13,7 @@ use kefu_settings::{Settings, SettingsError};
 use kefu_store::StoreError;
 use metrics::gauge;
 use tokio::task::{JoinError, JoinSet};
-use tokio::time::{MissedTickBehavior, interval, sleep, timeout};
+use tokio::time::{Instant, MissedTickBehavior, interval, sleep, timeout};
 use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
 
@@ -140,6 +140,8 @@ async fn work(
         }
     }
     info!(slots = slots.len(), "worker takes jobs");
+    // Readiness comes with the first job, not with the next round of probes.
+    health.probe_soon();
     let outcome = tokio::select! {
         biased;
         () = stop.cancelled() => Ok(()),
@@ -291,6 +293,8 @@ fn health(queue: &Queue, connected: &Arc<OnceLock<Arc<Context>>>) -> Arc<Health>
 /// For the database to answer a question of health, which has 2 s in all: those would end without a word what to do.
 const PING_MAX: Duration = Duration::from_millis(1_900);
 const MEND_DATABASE: &str = "start it, or check database.url";
+/// So long a part that is not there yet is only on its way.
+const CONNECTING_MAX: Duration = Duration::from_secs(3);
 /// At the start the database is what the worker waits for.
 const NO_DATABASE_YET: &str = "has not answered yet; start it, or check database.url";
 
@@ -315,8 +319,13 @@ where
     R: Future<Output = ComponentHealth> + Send + 'static,
 {
     let connected = Arc::clone(connected);
+    let started_at = Instant::now();
     move || match connected.get() {
         Some(context) => Box::pin(probe(Arc::clone(context))),
-        None => Box::pin(std::future::ready(ComponentHealth::unhealthy(before))),
+        None => {
+            let is_early = started_at.elapsed() < CONNECTING_MAX;
+            let detail = if is_early { "connecting" } else { before };
+            Box::pin(std::future::ready(ComponentHealth::unhealthy(detail)))
+        }
     }
 }

@@ -17,6 +17,7 @@ mod limits;
 mod model;
 mod pages;
 mod people;
+mod readiness;
 mod replies;
 mod sends;
 mod storms;
