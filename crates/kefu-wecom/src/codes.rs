@@ -93,6 +93,8 @@ pub const CODES: &[Code] = &[
     code(95030, Permanent, "message type forbidden here"),
     code(95031, Quota, "no consultation within 48 h"),
     code(95032, Configuration, "history permission is gone"),
+    // Not in WeCom's own list; met by a public client. It follows the last number of that list.
+    code(95033, Permanent, "msgid was sent before"),
     code(830002, Permanent, "media over 20 MB needs range requests"),
 ];
 

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use kefu_simulator::{Effect, RepeatCheck};
 
-use crate::harness::{Kefu, Setup, tagged};
+use crate::harness::{Kefu, Log, Setup, tagged};
 
 const MESSAGES: usize = 40;
 
@@ -37,6 +37,19 @@ async fn s30_a_listed_code_for_a_repeated_msgid_means_sent() {
         setup.set("wecom.msgid_repeated_codes", "40001, 95099");
     };
     check_cut_off(listed).await;
+}
+
+/// One thread, so that the log of the test is the log of the worker.
+#[tokio::test]
+async fn the_code_a_public_client_has_met_is_known_without_a_setting() {
+    let (log, _guard) = Log::capture();
+    let kefu = Kefu::start().await;
+    kefu.fault_times("kf/send_msg", Effect::Cut { applied: true }, 1);
+    kefu.writes("wm1", &tagged(1)).await;
+    kefu.handled_all(1).await;
+    kefu.assert_each_answered_once(1);
+    assert!(kefu.report().sends_refused.contains_key(&95_033));
+    assert_eq!(log.lines("for a repeated msgid"), Vec::<String>::new());
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
