@@ -1,7 +1,7 @@
 //! Who may import whom: our crates among themselves, and the outside packages that have one home.
 
 use super::check;
-use super::metadata::metadata;
+use super::metadata::{linked_by, metadata};
 
 /// A crate of ours and the crates of ours it may import. A new edge is a decision, not a detail.
 const IMPORTS: &[(&str, &[&str])] = &[
@@ -146,6 +146,20 @@ fn outside_packages_are_named_only_in_their_homes() {
         }
     }
     check("one outside system, one crate that names it", &broken);
+}
+
+/// What the binary links is another question than what its manifest names: features are united over the build.
+#[test]
+fn the_ingress_links_no_database_server_and_no_redis() {
+    let linked = linked_by("kefu-ingress");
+    assert!(linked.iter().any(|name| name == "lapin"), "{linked:?}");
+    let unwanted = ["sqlx-postgres", "redis", "kefu-store", "kefu-state"];
+    let broken: Vec<String> = unwanted
+        .iter()
+        .filter(|name| linked.iter().any(|linked| linked == *name))
+        .map(|name| format!("kefu-ingress links {name} (cargo tree -p kefu-ingress -e normal -i {name})"))
+        .collect();
+    check("the ingress reaches neither the database nor Redis", &broken);
 }
 
 fn matches(pattern: &str, name: &str) -> bool {

@@ -72,6 +72,24 @@ pub(super) fn metadata() -> &'static Metadata {
     })
 }
 
+/// The names of all packages that a binary of this crate is linked from.
+pub(super) fn linked_by(package: &str) -> Vec<String> {
+    let manifest = concat!(env!("CARGO_MANIFEST_DIR"), "/Cargo.toml");
+    let tree = output(Command::new(cargo()).args([
+        "tree",
+        "--locked",
+        "--package",
+        package,
+        "--edges=normal",
+        "--prefix=none",
+        "--format={p}",
+        "--manifest-path",
+        manifest,
+    ]));
+    let names = tree.lines().filter_map(|line| line.split(' ').next());
+    names.map(str::to_owned).collect()
+}
+
 /// One `[[package]]` of `Cargo.lock`, which lists every platform.
 #[derive(Debug, Default)]
 pub(super) struct Locked {
