@@ -3,7 +3,8 @@ use std::time::{Duration, Instant};
 
 use sqlx::migrate::{Migrate, MigrateError, Migrator};
 use sqlx::{Connection, PgConnection, PgPool, SqlitePool};
-use tokio::time::timeout;
+use tokio::time::{sleep, timeout};
+use tracing::info;
 
 use crate::sql::Engine;
 use crate::{Store, StoreError};
@@ -16,6 +17,13 @@ const MIGRATE_MAX: Duration = Duration::from_secs(120);
 
 /// How often the lock file is tried while another process migrates.
 const LOCK_POLL: Duration = Duration::from_millis(50);
+
+/// PostgreSQL: longest wait for a table that others hold, such as a backup. Whoever comes after it waits as well, the
+/// workers too, so it is well below their own `lock_timeout`.
+const TABLE_WAIT_MAX: Duration = Duration::from_millis(500);
+
+/// Before the table is asked for again: workers have it to themselves meanwhile.
+const TABLE_RETRY: Duration = Duration::from_secs(1);
 
 /// What a migration did.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -92,12 +100,32 @@ fn known(migrator: &Migrator) -> i64 {
         .unwrap_or(0)
 }
 
-/// On a connection of its own: waiting for another process must not fall under the pool's time limits, and
-/// closing it gives the advisory lock back whatever happened.
+/// Tries until nobody holds a table that has to be changed: a backup reads all of them for as long as it runs.
 async fn migrate_postgres(pool: &PgPool) -> Result<Migrated, StoreError> {
-    let options = (*pool.connect_options())
-        .clone()
-        .options([("statement_timeout", "0"), ("lock_timeout", "0")]);
+    let asked = Instant::now();
+    let mut told = false;
+    loop {
+        match migrate_postgres_once(pool).await {
+            Err(error) if error.is_busy() && asked.elapsed() + TABLE_RETRY < MIGRATE_MAX => {
+                if !std::mem::replace(&mut told, true) {
+                    info!(
+                        "migration waits for tables that others hold, such as a backup or another migration"
+                    );
+                }
+            }
+            ended => return ended,
+        }
+        sleep(TABLE_RETRY).await;
+    }
+}
+
+/// On a connection of its own: a migration must not fall under the pool's time limits, and closing it gives the
+/// advisory lock back whatever happened. The server itself ends what its client no longer waits for.
+async fn migrate_postgres_once(pool: &PgPool) -> Result<Migrated, StoreError> {
+    let options = (*pool.connect_options()).clone().options([
+        ("statement_timeout", MIGRATE_MAX.as_millis().to_string()),
+        ("lock_timeout", TABLE_WAIT_MAX.as_millis().to_string()),
+    ]);
     let mut connection = PgConnection::connect_with(&options).await?;
     let migrated = run(&POSTGRES, &mut connection, true).await;
     drop(connection.close().await);
