@@ -202,10 +202,7 @@ impl Session {
     }
 
     fn answered<T>(&mut self, result: Result<T, sqlx::Error>) -> Result<T, StoreError> {
-        self.pending = matches!(
-            result,
-            Err(sqlx::Error::Io(_) | sqlx::Error::Protocol(_) | sqlx::Error::WorkerCrashed)
-        );
+        self.pending = result.as_ref().is_err_and(is_spent);
         Ok(result?)
     }
 }
@@ -217,6 +214,19 @@ impl Drop for Session {
         }
     }
 }
+
+/// Whether the connection is of no further use: it is lost, or its server is going down or has become one that takes
+/// no writes, while a new connection may reach another.
+fn is_spent(error: &sqlx::Error) -> bool {
+    match error {
+        sqlx::Error::Io(_) | sqlx::Error::Protocol(_) | sqlx::Error::WorkerCrashed => true,
+        sqlx::Error::Database(error) => error.code().is_some_and(|code| SPENT.contains(&&*code)),
+        _ => false,
+    }
+}
+
+/// SQLSTATE: read-only transaction; shut down by its operator, after a crash, or not yet up; database dropped.
+const SPENT: [&str; 5] = ["25006", "57P01", "57P02", "57P03", "57P04"];
 
 async fn within<T>(statement: impl Future<Output = Result<T, sqlx::Error>>) -> Result<T, sqlx::Error> {
     // Like a lost connection: the answer may still come, so nobody else may use this one.

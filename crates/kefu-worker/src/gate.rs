@@ -2,120 +2,249 @@
 //!
 //! A worker without its database could only fail every job it takes. After the first sign the prober asks, and closes
 //! the gate when there is no answer: the lanes keep the backlog until it opens it again. One lost connection is no
-//! outage: what failed is done again, and nobody else stops for it.
+//! outage: what failed is done again, and nobody else stops for it. Where the database answers the prober and not the
+//! work (a table that is refused, a disk with room for one page), one job at a time shows when that is over.
 
+mod states;
+
+use std::error::Error as StdError;
 use std::time::Duration;
 
 use anyhow::Context as _;
 use backon::{BackoffBuilder, ExponentialBuilder};
+use kefu_queue::Lane;
 use kefu_store::Store;
 use tokio::sync::watch;
 use tokio::time::{Instant, sleep, timeout};
 use tokio_util::sync::CancellationToken;
-use tracing::{debug, error, info};
+use tracing::{debug, info, warn};
+
+use states::{Doubt, Phase, States, Wants};
 
 const PROBE_FIRST: Duration = Duration::from_millis(200);
 const PROBE_LAST: Duration = Duration::from_secs(5);
 /// A database that is there answers the first question within this.
 const DOUBT_MAX: Duration = Duration::from_secs(2);
-/// A gate that closes again sooner was opened too early.
-const FLAP_MAX: Duration = Duration::from_secs(10);
 
-/// Open while the database answers.
+/// Open while the database does its work.
 #[derive(Clone, Debug)]
-pub(crate) struct Gate(watch::Sender<State>);
+pub(crate) struct Gate(watch::Sender<States>);
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum State {
-    Open,
-    /// Something failed, and the prober has not asked yet. Jobs are taken, those that failed wait.
-    Doubted,
-    Closed,
+/// The right to run a job. Its holder says how the database did.
+#[derive(Debug)]
+pub(crate) struct Pass {
+    gate: Gate,
+    lane: Lane,
+    is_trial: bool,
 }
 
 impl Gate {
     pub(crate) fn open() -> Gate {
-        Gate(watch::Sender::new(State::Open))
+        Gate(watch::Sender::new(States::open()))
     }
 
     /// Whether jobs are taken.
     pub(crate) fn is_open(&self) -> bool {
-        *self.0.borrow() != State::Closed
+        self.0.borrow().takes_jobs()
+    }
+
+    /// Why no jobs are taken, if so.
+    pub(crate) fn trouble(&self) -> Option<String> {
+        self.0.borrow().trouble().map(str::to_owned)
+    }
+
+    /// Whether a job of this lane has ended well since the gate was opened.
+    pub(crate) fn has_worked(&self, lane: Lane) -> bool {
+        self.0.borrow().has_worked(lane)
     }
 
     /// Has the database asked whether it is there.
-    pub(crate) fn doubt(&self, cause: &(dyn std::error::Error + 'static)) {
-        let doubt = |state: &mut State| {
-            *state == State::Open && {
-                *state = State::Doubted;
-                true
+    pub(crate) fn doubt(&self, cause: &(dyn StdError + 'static)) {
+        self.doubt_of(None, cause);
+    }
+
+    fn doubt_of(&self, lane: Option<Lane>, cause: &(dyn StdError + 'static)) {
+        let mut doubt = Doubt::Known;
+        self.0.send_if_modified(|states| {
+            doubt = states.doubt(lane, chain(cause), Instant::now());
+            doubt != Doubt::Known
+        });
+        match doubt {
+            Doubt::Known => (),
+            Doubt::Asks => debug!(error = cause, "database failed; asking whether it is there"),
+            Doubt::Closes => warn!(
+                error = cause,
+                "database answers but does not do its work: no jobs are taken until one of them goes through"
+            ),
+        }
+    }
+
+    /// The right to run a job of this lane, as soon as there is one.
+    pub(crate) async fn pass(&self, lane: Lane) -> Pass {
+        self.pass_when(lane, Wants::First, States::takes_jobs).await
+    }
+
+    /// The right to run a job again that failed for the database: not before somebody has asked.
+    pub(crate) async fn pass_again(&self, lane: Lane) -> Pass {
+        let _waiting = Waiting::begin(self, lane);
+        let is_open = |states: &States| *states.phase() == Phase::Open;
+        self.pass_when(lane, Wants::Again, is_open).await
+    }
+
+    async fn pass_when(&self, lane: Lane, wants: Wants, is_open: impl Fn(&States) -> bool) -> Pass {
+        let mut changes = self.0.subscribe();
+        loop {
+            let mut is_trial = false;
+            self.0.send_if_modified(|states| {
+                is_trial = states.take_trial(lane, wants);
+                is_trial
+            });
+            if is_trial || is_open(&self.0.borrow()) {
+                let gate = self.clone();
+                return Pass { gate, lane, is_trial };
             }
-        };
-        if self.0.send_if_modified(doubt) {
-            debug!(error = cause, "database failed; asking whether it is there");
+            // The sender lives in `self`, so the channel cannot be closed.
+            let _ = changes.changed().await;
         }
     }
 
     /// Waits until the database is known to answer.
     pub(crate) async fn opened(&self) {
-        self.wait_for(|state| state == State::Open).await;
+        self.wait_for(|states| *states.phase() == Phase::Open).await;
     }
 
     pub(crate) async fn closed(&self) {
-        self.wait_for(|state| state == State::Closed).await;
+        self.wait_for(|states| !states.takes_jobs()).await;
     }
 
-    /// Waits at most `limit` for the gate to open.
-    pub(crate) async fn opens_within(&self, limit: Duration) -> bool {
-        timeout(limit, self.opened()).await.is_ok()
-    }
-
-    async fn wait_for(&self, wanted: impl Fn(State) -> bool) {
+    async fn wait_for(&self, wanted: impl Fn(&States) -> bool) {
         // The sender lives in `self`, so the channel cannot be closed.
-        let _ = self.0.subscribe().wait_for(|state| wanted(*state)).await;
+        let _ = self.0.subscribe().wait_for(|states| wanted(states)).await;
     }
 
     /// Probes the database whenever it is doubted or the gate is closed, for ever.
     pub(crate) async fn run(self, store: Store, stop: CancellationToken) -> anyhow::Result<()> {
-        let mut waits = waits();
-        let mut opened_at: Option<Instant> = None;
-        let probe = async {
+        let probing = async {
+            let mut waits = waits();
             loop {
-                self.wait_for(|state| state != State::Open).await;
+                self.wait_for(|states| matches!(states.phase(), Phase::Doubted | Phase::Closed { .. }))
+                    .await;
                 // Doubted again at once: it answers probes and not the work, so the waits go on growing.
-                if opened_at.is_none_or(|at: Instant| FLAP_MAX < at.elapsed()) {
+                if !self.0.borrow().flaps(Instant::now()) {
                     waits = self::waits();
                 }
-                // The first wait comes before the first probe: work that fails while probes succeed may not spin.
-                loop {
-                    sleep(waits.next().unwrap_or(PROBE_LAST)).await;
-                    let probed = match self.is_open() {
-                        true => timeout(DOUBT_MAX, store.probe())
-                            .await
-                            .context("no answer in time"),
-                        false => Ok(store.probe().await),
-                    };
-                    match probed.and_then(|probed| Ok(probed?)) {
-                        Ok(()) => break,
-                        Err(error) if self.0.send_replace(State::Closed) == State::Doubted => error!(
-                            error = error.as_ref() as &dyn std::error::Error,
-                            "database does not answer: no jobs are taken until it does"
-                        ),
-                        Err(_) => (),
-                    }
-                }
-                opened_at = Some(Instant::now());
-                if self.0.send_replace(State::Open) == State::Closed {
-                    info!("database takes writes again: jobs are taken");
-                }
+                // Before the first probe as well: work that fails while probes succeed may not spin.
+                sleep(waits.next().unwrap_or(PROBE_LAST)).await;
+                self.probe(&store).await;
             }
         };
         tokio::select! {
             biased;
             () = stop.cancelled() => Ok(()),
-            () = probe => Ok(()),
+            () = probing => Ok(()),
         }
     }
+
+    async fn probe(&self, store: &Store) {
+        let probed = match self.is_open() {
+            true => timeout(DOUBT_MAX, store.probe())
+                .await
+                .context("no answer in time"),
+            false => Ok(store.probe().await),
+        };
+        match probed.and_then(|probed| Ok(probed?)) {
+            Ok(()) => {
+                let mut opens = false;
+                self.0
+                    .send_modify(|states| opens = states.probe_answered(Instant::now()));
+                if opens {
+                    info!("database takes writes again: jobs are taken");
+                }
+            }
+            Err(error) => {
+                let mut closes = false;
+                self.0
+                    .send_modify(|states| closes = states.probe_failed(format!("{error:#}")));
+                if closes {
+                    warn!(
+                        error = error.as_ref() as &dyn StdError,
+                        "database does not answer: no jobs are taken until it does: {error:#}"
+                    );
+                }
+            }
+        }
+    }
+}
+
+/// A failed job that waits for another run, for as long as this lives.
+struct Waiting<'a> {
+    gate: &'a Gate,
+    lane: Lane,
+}
+
+impl Waiting<'_> {
+    fn begin(gate: &Gate, lane: Lane) -> Waiting<'_> {
+        gate.0.send_modify(|states| states.begins_to_wait(lane));
+        Waiting { gate, lane }
+    }
+}
+
+impl Drop for Waiting<'_> {
+    fn drop(&mut self) {
+        self.gate.0.send_modify(|states| states.ends_to_wait(self.lane));
+    }
+}
+
+impl Pass {
+    /// The one job that shows whether an outage is over.
+    pub(crate) fn is_trial(&self) -> bool {
+        self.is_trial
+    }
+
+    /// The database did its part.
+    pub(crate) fn worked(mut self) {
+        let (lane, is_trial) = (self.lane, std::mem::take(&mut self.is_trial));
+        self.gate.0.send_if_modified(|states| {
+            if is_trial {
+                states.trial_worked(lane, Instant::now());
+            }
+            is_trial || states.worked(lane)
+        });
+        if is_trial {
+            info!("database does its work again: jobs are taken");
+        }
+    }
+
+    /// It did not.
+    pub(crate) fn failed(mut self, cause: &(dyn StdError + 'static)) {
+        if std::mem::take(&mut self.is_trial) {
+            self.gate
+                .0
+                .send_modify(|states| states.trial_failed(chain(cause)));
+        } else {
+            self.gate.doubt_of(Some(self.lane), cause);
+        }
+    }
+}
+
+impl Drop for Pass {
+    fn drop(&mut self) {
+        if self.is_trial {
+            self.gate.0.send_modify(States::trial_dropped);
+        }
+    }
+}
+
+/// An error with its causes, in one line.
+fn chain(error: &(dyn StdError + 'static)) -> String {
+    let mut line = error.to_string();
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        line.push_str(": ");
+        line.push_str(&error.to_string());
+        cause = error.source();
+    }
+    line
 }
 
 fn waits() -> impl Iterator<Item = Duration> + use<> {

@@ -9,19 +9,26 @@ use futures::FutureExt;
 use kefu_domain::Millis;
 use kefu_process::crash::crash_point;
 use kefu_process::{clock, trace};
-use kefu_queue::{Delivery, InvalidEnvelope, Job, Lane, Settled, Verdict};
+use kefu_queue::{Consumer, Delivery, InvalidEnvelope, Job, Lane, Settled, Verdict};
 use metrics::{counter, histogram};
 use tokio::time::{Instant, sleep, timeout};
 use tokio_util::sync::CancellationToken;
 use tracing::{Instrument, error, field, info_span, warn};
 
 use crate::context::Context;
+use crate::gate::Pass;
 use crate::jobs;
 use crate::outcome::{JobError, verdict};
 use crate::row::HARD_LIMIT;
 
-/// How long a job is held while the database is away, before another process may try it.
-const HELD_MAX: Duration = Duration::from_secs(30);
+/// How long a job is held while the database is away, before another process may try it: well below the broker's
+/// time limit for an unacked delivery, 30 min.
+const HELD_MAX: Duration = Duration::from_secs(600);
+/// The same for a job that the database fails while it does its part for others of the lane, and for one whose rows
+/// others hold.
+const HELD_ALONE_MAX: Duration = Duration::from_secs(30);
+/// How long a slot that may try the database waits for a job to try it with.
+const TRIAL_IDLE_MAX: Duration = Duration::from_secs(2);
 /// Before rows are asked for again that others hold.
 const BUSY_PAUSE: Duration = Duration::from_secs(1);
 /// For what a job does before and after its work: its lease is taken, and it is given back.
@@ -30,27 +37,40 @@ const LEASE_MAX: Duration = Duration::from_secs(40);
 pub(crate) async fn run(context: Arc<Context>, lane: Lane, stop: CancellationToken) -> anyhow::Result<()> {
     let mut consumer = context.queue.consumer(lane);
     loop {
-        if !context.gate.is_open() {
-            // What lies here unread, or would be taken next, is for a worker that reaches the database.
-            consumer.pause().await;
-            tokio::select! {
-                biased;
-                () = stop.cancelled() => return Ok(()),
-                () = context.gate.opened() => (),
-            }
-        }
+        let pass = tokio::select! {
+            biased;
+            () = stop.cancelled() => return Ok(()),
+            pass = pass(&context, lane, &mut consumer) => pass,
+        };
         let delivery = tokio::select! {
             biased;
-            () = context.gate.closed() => continue,
+            () = context.gate.closed(), if !pass.is_trial() => continue,
             delivery = consumer.next(&stop) => delivery,
+            // Nobody has anything to try it with: then the probe has to do.
+            () = sleep(TRIAL_IDLE_MAX), if pass.is_trial() => {
+                pass.worked();
+                continue;
+            }
         };
         // None only after the stop.
         let Some(delivery) = delivery else { return Ok(()) };
-        execute(&context, lane, delivery).await;
+        execute(&context, lane, delivery, pass).await;
     }
 }
 
-async fn execute(context: &Context, lane: Lane, delivery: Delivery) {
+/// Waits for the gate. What lies here unread stays here for a while, since giving it back costs it a delivery; in a
+/// long outage it is for a worker that reaches the database.
+async fn pass(context: &Context, lane: Lane, consumer: &mut Consumer) -> Pass {
+    match timeout(HELD_MAX, context.gate.pass(lane)).await {
+        Ok(pass) => pass,
+        Err(_) => {
+            consumer.pause().await;
+            context.gate.pass(lane).await
+        }
+    }
+}
+
+async fn execute(context: &Context, lane: Lane, delivery: Delivery, pass: Pass) {
     let started_at = Instant::now();
     let (kind, span) = match &delivery.job {
         Ok(job) => (job.kind.clone(), span(job)),
@@ -68,7 +88,7 @@ async fn execute(context: &Context, lane: Lane, delivery: Delivery) {
     }
     let verdict = match &delivery.job {
         Ok(job) => {
-            job_verdict(context, job, &delivery)
+            job_verdict(context, lane, job, &delivery, pass)
                 .instrument(span.clone())
                 .await
         }
@@ -100,9 +120,10 @@ fn span(job: &Job) -> tracing::Span {
     span
 }
 
-async fn job_verdict(context: &Context, job: &Job, delivery: &Delivery) -> Verdict {
+async fn job_verdict(context: &Context, lane: Lane, job: &Job, delivery: &Delivery, pass: Pass) -> Verdict {
     let held_at = Instant::now();
     let mut redelivered = delivery.redelivered;
+    let mut pass = pass;
     loop {
         let error = match contained(context, job, redelivered).await {
             None => {
@@ -112,12 +133,24 @@ async fn job_verdict(context: &Context, job: &Job, delivery: &Delivery) -> Verdi
                     &format!("kind {} is not known here", job.kind),
                 );
             }
-            Some(Ok(verdict)) => return verdict,
+            Some(Ok(verdict)) => {
+                pass.worked();
+                return verdict;
+            }
             Some(Err(error)) => error,
         };
+        let mut held_max = HELD_ALONE_MAX;
         match &error {
-            JobError::StoreAway(cause) => context.gate.doubt(cause),
-            JobError::BusyUnderLease => sleep(BUSY_PAUSE).await,
+            JobError::StoreAway(cause) => {
+                if !context.gate.has_worked(lane) {
+                    held_max = HELD_MAX;
+                }
+                pass.failed(cause);
+            }
+            JobError::BusyUnderLease => {
+                pass.worked();
+                sleep(BUSY_PAUSE).await;
+            }
             _ => {
                 if !matches!(error, JobError::Parked(_) | JobError::Busy) {
                     error!(
@@ -128,11 +161,15 @@ async fn job_verdict(context: &Context, job: &Job, delivery: &Delivery) -> Verdi
                 return verdict(context.queue.ladder(), job.attempt, &error);
             }
         }
-        let left = HELD_MAX.saturating_sub(held_at.elapsed());
+        let left = held_max.saturating_sub(held_at.elapsed());
+        let Ok(again) = timeout(left, context.gate.pass_again(lane)).await else {
+            return Verdict::Interrupted;
+        };
         // Given out again meanwhile, somebody else has the lease and would lose it to this run.
-        if left.is_zero() || !context.gate.opens_within(left).await || !delivery.is_ours() {
+        if left.is_zero() || !delivery.is_ours() {
             return Verdict::Interrupted;
         }
+        pass = again;
         // Its own lease may still stand on the row: it is taken over as by a redelivery.
         redelivered = true;
     }

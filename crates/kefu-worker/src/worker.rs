@@ -242,6 +242,10 @@ fn health(queue: &Queue, connected: &Arc<OnceLock<Arc<Context>>>) -> Arc<Health>
         })
     });
     let database = with_context(connected, NO_DATABASE_YET, |context| async move {
+        // It may answer a question and refuse the work: a full disk, a server that has become read-only.
+        if let Some(trouble) = context.gate.trouble() {
+            return ComponentHealth::unhealthy(format!("no jobs are taken: {trouble}"));
+        }
         match timeout(PING_MAX, context.store.ping()).await {
             Ok(Ok(_)) => ComponentHealth::healthy("answers"),
             Ok(Err(error)) => ComponentHealth::unhealthy(database_trouble(&error)),

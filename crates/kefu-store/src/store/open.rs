@@ -33,6 +33,9 @@ const SESSION: [(&str, &str); 5] = [
 /// A connection that rested longer is asked whether it still lives before it is used.
 const IDLE_TRUSTED: Duration = Duration::from_secs(1);
 
+/// A connection is not used for longer: after a move of the server the last of them is gone by then.
+const LIFETIME_MAX: Duration = Duration::from_secs(600);
+
 /// How long a SQLite statement waits for another process's write.
 const BUSY_MAX: Duration = Duration::from_secs(5);
 
@@ -110,6 +113,7 @@ async fn open_postgres(url: &str, pool: u32) -> Result<Store, StoreError> {
     let pool = PgPoolOptions::new()
         .max_connections(pool)
         .acquire_timeout(ACQUIRE_MAX)
+        .max_lifetime(LIFETIME_MAX)
         // A line for each wait would fill the log under load; the limit is what counts.
         .acquire_slow_threshold(ACQUIRE_MAX)
         .test_before_acquire(false)

@@ -3,6 +3,7 @@
 use std::time::{Duration, Instant};
 
 use sqlx::{Connection, PgConnection};
+use tokio::task::JoinSet;
 use tokio::time::sleep;
 
 use crate::harness::{self, Database, Raw, open};
@@ -49,15 +50,16 @@ async fn a_migration_beside_a_backup_holds_up_no_worker_and_ends_after_it() {
     let database = older().await;
     let holder = backup(&database).await;
     let store = open(&database.url).await;
-    let migrating = tokio::spawn(async move { store.migrate().await });
+    let mut migrating = JoinSet::new();
+    migrating.spawn(async move { store.migrate().await });
     let began = Instant::now();
     while began.elapsed() < BACKUP {
         let took = work(&database).await;
         assert!(took < HELD_UP_MAX, "a worker waited for {took:?}");
     }
-    assert!(!migrating.is_finished());
+    assert!(migrating.try_join_next().is_none());
     holder.close().await.unwrap();
-    let migrated = migrating.await.unwrap().unwrap();
+    let migrated = migrating.join_next().await.unwrap().unwrap().unwrap();
     assert_eq!(migrated.applied, [3]);
     database.store.check_schema().await.unwrap();
     database.remove().await;
@@ -68,7 +70,8 @@ async fn a_killed_migration_leaves_no_one_waiting_in_front_of_the_workers() {
     let database = older().await;
     let holder = backup(&database).await;
     let store = open(&database.url).await;
-    let migrating = tokio::spawn(async move { store.migrate().await });
+    let mut migrating = JoinSet::new();
+    migrating.spawn(async move { store.migrate().await });
     const WAITING: &str = "SELECT count(*) FROM pg_locks
         WHERE NOT granted AND mode = 'AccessExclusiveLock' AND relation = 'conversation'::regclass";
     let until = async |waiting: bool| {
@@ -83,7 +86,7 @@ async fn a_killed_migration_leaves_no_one_waiting_in_front_of_the_workers() {
     };
     until(true).await;
     // What SIGKILL does: the connection is gone, and the server may not have noticed.
-    migrating.abort();
+    migrating.shutdown().await;
     until(false).await;
     let took = work(&database).await;
     assert!(took < HELD_UP_MAX, "a worker waited for {took:?}");

@@ -217,3 +217,35 @@ async fn a_locked_row_does_not_hold_a_method_for_ever() {
     drop(other);
     database.remove().await;
 }
+
+/// As after a fail-over: the old connections lead to a server that takes no writes any more, new ones to one that does.
+#[tokio::test]
+async fn a_connection_to_a_server_that_became_read_only_is_not_used_again() {
+    let database = harness::postgres().await;
+    database
+        .sql(
+            "CREATE TABLE old_server (pid INTEGER);
+            CREATE FUNCTION read_only() RETURNS trigger LANGUAGE plpgsql AS $$
+            BEGIN
+                IF EXISTS (SELECT FROM old_server WHERE pid = pg_backend_pid()) THEN
+                    RAISE EXCEPTION 'cannot execute in a read-only transaction' USING ERRCODE = '25006';
+                ELSIF NOT EXISTS (SELECT FROM old_server) THEN
+                    INSERT INTO old_server VALUES (pg_backend_pid());
+                END IF;
+                RETURN NULL;
+            END $$;
+            CREATE TRIGGER read_only AFTER INSERT ON probe
+            FOR EACH STATEMENT EXECUTE FUNCTION read_only();",
+        )
+        .await;
+    // The one connection there is, so that the second question meets the first one's.
+    let mut one = settings(&database.url);
+    one.pool = 1;
+    let store = Store::open(&one).await.unwrap();
+    store.probe().await.unwrap();
+    let error = store.probe().await.unwrap_err();
+    assert!(error.is_unavailable(), "{error:?}");
+    store.probe().await.unwrap();
+    store.close().await;
+    database.remove().await;
+}

@@ -17,6 +17,7 @@ mod database;
 #[cfg(feature = "chaos")]
 mod everything;
 mod network;
+mod outages;
 mod play;
 mod processes;
 mod redis;
