@@ -71,9 +71,18 @@ impl StoreError {
     }
 
     pub(crate) fn timed_out(limit: std::time::Duration) -> StoreError {
-        StoreError::Unavailable(format!("no answer within {limit:?}").into())
+        StoreError::Unavailable(Box::new(TimedOut(limit)))
+    }
+
+    /// A method took longer than it may: the database is away, or what was asked was too much.
+    pub(crate) fn is_timed_out(&self) -> bool {
+        matches!(self, StoreError::Unavailable(source) if source.is::<TimedOut>())
     }
 }
+
+#[derive(Debug, Error)]
+#[error("no answer within {0:?}")]
+struct TimedOut(std::time::Duration);
 
 impl From<sqlx::Error> for StoreError {
     fn from(error: sqlx::Error) -> StoreError {

@@ -268,6 +268,20 @@ pub(crate) fn runs<T>(mut list: &[T], longest: usize) -> Vec<&[T]> {
     runs
 }
 
+/// Cuts a list into one run for each `longest`, filled up to a power of two by repeating the last item: a statement a
+/// run and few different ones. Only for statements in which a repeated row changes nothing.
+pub(crate) fn filled<T>(list: &[T], longest: usize) -> Vec<Vec<&T>> {
+    list.chunks(longest)
+        .map(|run| {
+            let repeated = run.last().into_iter().cycle();
+            run.iter()
+                .chain(repeated)
+                .take(run.len().next_power_of_two())
+                .collect()
+        })
+        .collect()
+}
+
 /// A counter of ours: never negative, never near the limit.
 pub(crate) fn small(number: i64) -> u32 {
     u32::try_from(number).unwrap_or(if number < 0 { 0 } else { u32::MAX })

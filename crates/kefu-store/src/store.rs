@@ -8,6 +8,7 @@ use sqlx::SqlSafeStr;
 use tokio::time::timeout;
 
 use crate::StoreError;
+use crate::page::Pace;
 use crate::sql::{Engine, Places, Record, Session, Value};
 
 /// Longest time one method may take, waiting for a connection included.
@@ -63,6 +64,7 @@ pub struct Store {
     pub(crate) places: Places,
     /// The URL without its password, for error lines.
     pub(crate) address: String,
+    pub(crate) pace: Pace,
 }
 
 /// How a release of a lease ended.

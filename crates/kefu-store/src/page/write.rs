@@ -1,4 +1,4 @@
-use std::collections::HashSet;
+use std::collections::{BTreeMap, HashSet};
 
 use kefu_domain::{CustomerId, Handled, WINDOW};
 use secrecy::ExposeSecret;
@@ -7,8 +7,8 @@ use sha1::{Digest, Sha1};
 use super::PageMessage;
 use super::plan::{NewWelcome, Plan, Row};
 use crate::outbox::End;
-use crate::sql::{Session, Value, assembled, placeholder_rows, placeholders, runs, values};
-use crate::text::error_text;
+use crate::sql::{Session, Value, assembled, filled, placeholder_rows, placeholders, runs, values};
+use crate::text::{clean, error_text};
 use crate::{AccountLease, StoreError};
 
 /// Most ids in one question.
@@ -20,6 +20,8 @@ const ROWS_MAX: usize = 256;
 
 const MESSAGE_COLUMNS: usize = 17;
 const CONVERSATION_COLUMNS: usize = 7;
+const WELCOME_COLUMNS: usize = 11;
+const UNREADABLE_COLUMNS: usize = 7;
 
 /// A pending welcome is published again after this, in ms; its code lives 20 s.
 const WELCOME_WAKE_MS: i64 = 5_000;
@@ -69,13 +71,13 @@ impl<'a> Writer<'a> {
     async fn among(&mut self, select: &str, ids: &[&str]) -> Result<Vec<String>, StoreError> {
         let (corp, account) = self.names();
         let mut found = Vec::new();
-        for run in runs(ids, IDS_MAX) {
+        for run in filled(ids, IDS_MAX) {
             let sql = format!(
                 "{select} WHERE corp = $1 AND account = $2 AND msgid IN ({})",
                 placeholders(3, run.len())
             );
             let mut values = values![corp, account].to_vec();
-            values.extend(run.iter().map(|id| Value::from(*id)));
+            values.extend(run.iter().map(|id| Value::from(**id)));
             let rows: Vec<(String,)> = self.session.fetch_all(assembled(sql), &values).await?;
             found.extend(rows.into_iter().map(|(text,)| text));
         }
@@ -173,30 +175,43 @@ impl<'a> Writer<'a> {
 
     /// A person answered: what was stored before and sent until then is handled.
     pub(super) async fn takeovers(&mut self, plan: &Plan<'_>) -> Result<(), StoreError> {
-        const SQL: &str = "
-            UPDATE message SET handled = 'human', handled_at = $5
-            WHERE corp = $1 AND account = $2 AND customer = $3 AND handled IS NULL AND sent_at <= $4";
+        let taken_over: Vec<(&str, i64)> = plan
+            .conversations
+            .iter()
+            .filter_map(|(customer, change)| Some((customer.as_str(), change.taken_over_at?.0)))
+            .collect();
         let (corp, account) = self.names();
-        for (customer, change) in &plan.conversations {
-            if let Some(at) = change.taken_over_at {
-                let values = values![corp, account, customer.as_str(), at, self.now];
-                self.session.execute(SQL, values).await?;
+        for run in filled(&taken_over, ROWS_MAX) {
+            let sql = format!(
+                "WITH given (customer, at) AS (VALUES {})
+                UPDATE message SET handled = 'human', handled_at = $3
+                FROM given
+                WHERE message.corp = $1 AND message.account = $2 AND message.customer = given.customer
+                    AND message.handled IS NULL AND message.sent_at <= given.at",
+                typed_rows(4, run.len(), &["TEXT", "BIGINT"])
+            );
+            let mut values = values![corp, account, self.now].to_vec();
+            for (customer, at) in run {
+                values.extend_from_slice(values![*customer, *at]);
             }
+            self.session.execute(assembled(sql), &values).await?;
         }
         Ok(())
     }
 
     pub(super) async fn recalls(&mut self, plan: &Plan<'_>) -> Result<(), StoreError> {
-        const SQL: &str = "
-            UPDATE message SET
-                recalled = TRUE,
-                handled = COALESCE(handled, 'recalled'), handled_at = COALESCE(handled_at, $4)
-            WHERE corp = $1 AND account = $2 AND msgid = $3";
         let (corp, account) = self.names();
-        for id in &plan.recalls {
-            self.session
-                .execute(SQL, values![corp, account, &**id, self.now])
-                .await?;
+        for run in filled(&plan.recalls, IDS_MAX) {
+            let sql = format!(
+                "UPDATE message SET
+                    recalled = TRUE,
+                    handled = COALESCE(handled, 'recalled'), handled_at = COALESCE(handled_at, $3)
+                WHERE corp = $1 AND account = $2 AND msgid IN ({})",
+                placeholders(4, run.len())
+            );
+            let mut values = values![corp, account, self.now].to_vec();
+            values.extend(run.iter().map(|id| Value::from(&***id)));
+            self.session.execute(assembled(sql), &values).await?;
         }
         Ok(())
     }
@@ -224,62 +239,130 @@ impl<'a> Writer<'a> {
     }
 
     pub(super) async fn sessions(&mut self, plan: &Plan<'_>) -> Result<(), StoreError> {
-        const SQL: &str = "
-            UPDATE conversation SET session = $4, session_at = $5
-            WHERE corp = $1 AND account = $2 AND customer = $3
-                AND (session_at IS NULL OR session_at <= $5)";
-        let (corp, account) = self.names();
+        // One statement changes a row once: the newest news of each customer, the later one of two at one time.
+        let mut newest: BTreeMap<&str, (i64, i64)> = BTreeMap::new();
         for (customer, state, at) in &plan.sessions {
-            let values = values![corp, account, customer.as_str(), state.code(), *at];
-            self.session.execute(SQL, values).await?;
+            let news = newest.entry(customer.as_str()).or_insert((state.code(), at.0));
+            if news.1 <= at.0 {
+                *news = (state.code(), at.0);
+            }
+        }
+        let newest: Vec<_> = newest.into_iter().collect();
+        let (corp, account) = self.names();
+        for run in filled(&newest, ROWS_MAX) {
+            let sql = format!(
+                "WITH given (customer, state, at) AS (VALUES {})
+                UPDATE conversation SET session = given.state, session_at = given.at
+                FROM given
+                WHERE conversation.corp = $1 AND conversation.account = $2
+                    AND conversation.customer = given.customer
+                    AND (conversation.session_at IS NULL OR conversation.session_at <= given.at)",
+                typed_rows(3, run.len(), &["TEXT", "BIGINT", "BIGINT"])
+            );
+            let mut values = values![corp, account].to_vec();
+            for (customer, (state, at)) in run {
+                values.extend_from_slice(values![*customer, *state, *at]);
+            }
+            self.session.execute(assembled(sql), &values).await?;
         }
         Ok(())
     }
 
     pub(super) async fn welcomes(&mut self, welcomes: &[NewWelcome<'_>]) -> Result<(), StoreError> {
-        const SQL: &str = "
-            INSERT INTO welcome
-                (id, corp, account, customer, code, scene, event_at, created_at, status, wake_at, settled_at)
-            VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)
-            ON CONFLICT (id) DO NOTHING";
         let (corp, account) = self.names();
-        for welcome in welcomes {
-            let (status, wake_at, settled_at) = match welcome.late {
-                true => ("late", None, Some(self.now)),
-                false => ("pending", Some(self.now + WELCOME_WAKE_MS), None),
-            };
-            let code = crate::text::clean(welcome.code.expose_secret());
-            let values = values![
-                &welcome.id,
-                corp,
-                account,
-                welcome.customer.as_str(),
-                &*code,
-                welcome.scene.as_deref(),
-                welcome.event_at,
-                self.now,
-                status,
-                wake_at,
-                settled_at
-            ];
-            self.session.execute(SQL, values).await?;
+        for run in filled(welcomes, ROWS_MAX) {
+            let sql = format!(
+                "INSERT INTO welcome
+                    (id, corp, account, customer, code, scene, event_at, created_at, status, wake_at, settled_at)
+                VALUES {}
+                ON CONFLICT (id) DO NOTHING",
+                placeholder_rows(run.len(), WELCOME_COLUMNS)
+            );
+            let codes: Vec<_> = run
+                .iter()
+                .map(|welcome| clean(welcome.code.expose_secret()))
+                .collect();
+            let mut values = Vec::with_capacity(run.len() * WELCOME_COLUMNS);
+            for (welcome, code) in run.iter().zip(&codes) {
+                let (status, wake_at, settled_at) = match welcome.late {
+                    true => ("late", None, Some(self.now)),
+                    false => ("pending", Some(self.now + WELCOME_WAKE_MS), None),
+                };
+                values.extend_from_slice(values![
+                    &welcome.id,
+                    corp,
+                    account,
+                    welcome.customer.as_str(),
+                    &**code,
+                    welcome.scene.as_deref(),
+                    welcome.event_at,
+                    self.now,
+                    status,
+                    wake_at,
+                    settled_at
+                ]);
+            }
+            self.session.execute(assembled(sql), &values).await?;
         }
         Ok(())
     }
 
-    /// Keeps the bytes; 1 when they are new.
-    pub(super) async fn unreadable(&mut self, message: &PageMessage, error: &str) -> Result<u64, StoreError> {
-        const SQL: &str = "
-            INSERT INTO unreadable (corp, account, hash, sent_at, received_at, error, raw)
-            VALUES ($1, $2, $3, $4, $5, $6, $7)
-            ON CONFLICT (corp, account, hash) DO NOTHING";
+    /// Keeps the bytes; how many of them are new.
+    pub(super) async fn unreadable(
+        &mut self,
+        messages: &[(&PageMessage, String)],
+    ) -> Result<u64, StoreError> {
         let (corp, account) = self.names();
-        let hash: String = Sha1::digest(&message.raw)
+        let rows: Vec<(String, String, &PageMessage)> = messages
             .iter()
-            .map(|byte| format!("{byte:02x}"))
+            .map(|(message, error)| (hash(&message.raw), error_text(error).into_owned(), *message))
             .collect();
-        let (error, raw) = (error_text(error), message.raw.as_slice());
-        let values = values![corp, account, &hash, message.sent_at, self.now, &*error, raw];
-        self.session.execute(SQL, values).await
+        let mut kept = 0;
+        for run in filled(&rows, ROWS_MAX) {
+            let sql = format!(
+                "INSERT INTO unreadable (corp, account, hash, sent_at, received_at, error, raw)
+                VALUES {}
+                ON CONFLICT (corp, account, hash) DO NOTHING",
+                placeholder_rows(run.len(), UNREADABLE_COLUMNS)
+            );
+            let mut values = Vec::with_capacity(run.len() * UNREADABLE_COLUMNS);
+            for (hash, error, message) in run {
+                let raw = message.raw.as_slice();
+                values.extend_from_slice(values![
+                    corp,
+                    account,
+                    hash,
+                    message.sent_at,
+                    self.now,
+                    error,
+                    raw
+                ]);
+            }
+            kept += self.session.execute(assembled(sql), &values).await?;
+        }
+        Ok(kept)
     }
+}
+
+/// SHA-1 in hex: the same bytes are kept once.
+fn hash(raw: &[u8]) -> String {
+    Sha1::digest(raw)
+        .iter()
+        .map(|byte| format!("{byte:02x}"))
+        .collect()
+}
+
+/// `(CAST($from AS TEXT), …), (…)`: rows of values whose types PostgreSQL could not tell by itself.
+fn typed_rows(from: usize, rows: usize, types: &[&str]) -> String {
+    let list: Vec<String> = (0..rows)
+        .map(|row| {
+            let first = from + row * types.len();
+            let casts: Vec<String> = (first..)
+                .zip(types)
+                .map(|(number, kind)| format!("CAST(${number} AS {kind})"))
+                .collect();
+            format!("({})", casts.join(", "))
+        })
+        .collect();
+    list.join(", ")
 }

@@ -10,6 +10,7 @@ use tokio::sync::Semaphore;
 use tokio::time::timeout;
 
 use super::{ACQUIRE_MAX, METHOD_MAX};
+use crate::page::Pace;
 use crate::sql::Engine;
 use crate::{DatabaseSettings, Store, StoreError};
 
@@ -132,6 +133,7 @@ async fn open_postgres(url: &str, pool: u32) -> Result<Store, StoreError> {
         engine: Engine::Postgres(pool),
         places,
         address,
+        pace: Pace::new(),
     })
 }
 
@@ -166,6 +168,7 @@ async fn open_sqlite(path: &str) -> Result<Store, StoreError> {
         engine: Engine::Sqlite(pool),
         places: Arc::new(Semaphore::new(1)),
         address,
+        pace: Pace::new(),
     })
 }
 

@@ -4,6 +4,7 @@
 
 mod accounts;
 mod dead_letters;
+mod events;
 mod harness;
 mod migrating;
 mod opening;
