@@ -18,6 +18,7 @@ use crate::apps::Apps;
 use crate::context::{Context, Replies};
 use crate::gate::Gate;
 use crate::model::Model;
+use crate::page_size::PageSizes;
 use crate::tokens::StateTokens;
 use crate::turns::Turns;
 use crate::{AiSettings, ConversationSettings, ReplySettings, WorkerSettings};
@@ -103,6 +104,7 @@ impl Parts {
             apps: self.apps,
             replies: self.replies,
             gate: Gate::open(),
+            page_sizes: PageSizes::default(),
             queue,
             store,
             state,

@@ -10,6 +10,7 @@ use kefu_wecom::error::RepeatedCodes;
 use crate::apps::Apps;
 use crate::gate::Gate;
 use crate::model::Model;
+use crate::page_size::PageSizes;
 use crate::turns::Turns;
 
 /// What every job needs; one per process.
@@ -28,6 +29,7 @@ pub(crate) struct Context {
     pub(crate) rate_pause: Duration,
     pub(crate) poll_after: Duration,
     pub(crate) turns: Turns,
+    pub(crate) page_sizes: PageSizes,
     pub(crate) gate: Gate,
 }
 

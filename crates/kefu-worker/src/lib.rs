@@ -17,6 +17,7 @@ mod lease;
 mod letter;
 mod model;
 mod outcome;
+mod page_size;
 mod pause;
 mod pull;
 mod replayer;

@@ -146,7 +146,8 @@ pub(crate) fn is_brief(error: &ApiError) -> bool {
         error.class(),
         ErrorClass::Busy | ErrorClass::Network | ErrorClass::Ambiguous
     );
-    may_pass && error.failure != Failure::TimedOut
+    // One that was too large would be as large again.
+    may_pass && !matches!(error.failure, Failure::TimedOut | Failure::TooLarge(_))
 }
 
 /// Whether the database cannot be worked with now, which is no job's fault: it does not answer, or it refuses us

@@ -8,8 +8,10 @@ use kefu_domain::{ConversationKey, Millis};
 use kefu_process::clock;
 use kefu_process::crash::crash_point;
 use kefu_store::{AccountLease, Page, PageOutcome, Released};
+use kefu_wecom::ApiError;
 use kefu_wecom::client::{SyncPage, SyncRequest};
 use kefu_wecom::codes::SYNC_TOKEN_INVALID;
+use kefu_wecom::error::Failure;
 use metrics::counter;
 use tokio::time::Instant;
 use tracing::{debug, info, warn};
@@ -30,6 +32,8 @@ const PAGES_MAX: u32 = 50;
 const SOFT_LIMIT: Duration = Duration::from_secs(20);
 /// How often the cursor may move under us before that counts as a failure.
 const CURSOR_MOVES_MAX: u32 = 3;
+/// Pages in one run that may take their whole time limit: each holds the slot for as long.
+const TIME_OUTS_MAX: u32 = 3;
 /// A callback's token is good for 10 min (doc 94670); a little less, for the way there.
 const TOKEN_AGE_MAX: Duration = Duration::from_secs(9 * 60);
 /// A welcome's code is good for 20 s (doc 96428); clocks differ, and the server is the judge.
@@ -205,8 +209,41 @@ fn stuck(page: &SyncPage, before: Option<&str>, after: Option<&str>) -> Option<&
     }
 }
 
-/// Asks for the next page, with the callback's token while it is fresh.
+/// Asks for the next page, for a smaller one while it is more than WeCom sends in time, or more than we take.
 async fn fetch(context: &Context, app: &App, lease: &mut AccountLease) -> Result<SyncPage, Fault> {
+    let sizes = &context.page_sizes;
+    let (corp, account) = (lease.corp.clone(), lease.account.clone());
+    let mut timed_out = 0;
+    loop {
+        let error = match fetch_once(context, app, lease).await? {
+            Ok(page) => {
+                sizes.double(&corp, &account);
+                return Ok(page);
+            }
+            Err(error) => error,
+        };
+        timed_out += u32::from(error.failure == Failure::TimedOut);
+        let is_too_much = matches!(error.failure, Failure::TooLarge(_) | Failure::TimedOut);
+        let smaller = if is_too_much {
+            sizes.halve(&corp, &account)
+        } else {
+            None
+        };
+        match smaller {
+            Some(limit) if timed_out <= TIME_OUTS_MAX => {
+                info!(account.id = %account, "asking for a page of {limit} messages: {error}");
+            }
+            _ => return Err(away::fault(app, error)),
+        }
+    }
+}
+
+/// With the callback's token while it is fresh.
+async fn fetch_once(
+    context: &Context,
+    app: &App,
+    lease: &mut AccountLease,
+) -> Result<Result<SyncPage, ApiError>, Fault> {
     let now = Millis(clock::now_ms());
     let is_fresh = lease.token_at.is_some_and(|at| now.since(at) < TOKEN_AGE_MAX);
     if lease.token.is_some() && is_fresh {
@@ -215,12 +252,10 @@ async fn fetch(context: &Context, app: &App, lease: &mut AccountLease) -> Result
                 info!(account.id = %lease.account, "callback token refused, pulling without one");
                 lease.token = None;
             }
-            outcome => return outcome.map_err(|error| away::fault(app, error)),
+            outcome => return Ok(outcome),
         }
     }
-    ask(context, app, lease, None, Api::SyncWithoutToken)
-        .await?
-        .map_err(|error| away::fault(app, error))
+    ask(context, app, lease, None, Api::SyncWithoutToken).await
 }
 
 async fn ask(
@@ -229,8 +264,9 @@ async fn ask(
     lease: &AccountLease,
     token: Option<String>,
     api: Api,
-) -> Result<Result<SyncPage, kefu_wecom::ApiError>, Fault> {
+) -> Result<Result<SyncPage, ApiError>, Fault> {
     let request = SyncRequest {
+        limit: context.page_sizes.of(&lease.corp, &lease.account),
         cursor: lease.cursor.clone(),
         token,
         open_kfid: Some(lease.account.as_str().to_owned()),

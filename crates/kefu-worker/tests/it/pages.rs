@@ -4,6 +4,7 @@ use futures::StreamExt;
 use futures::stream;
 use kefu_faults::mutator;
 use kefu_simulator::Effect;
+use kefu_simulator::world::Incoming;
 use serde_json::{Value, json};
 
 use crate::harness::{ACCOUNT, FALLBACK, Kefu, odd, tagged, wake_up};
@@ -288,4 +289,41 @@ async fn what_was_stored_before_a_pull_failed_is_answered_without_waiting_for_th
     })
     .await;
     assert!(stored_at.elapsed() < std::time::Duration::from_secs(5));
+}
+
+/// A kind of message nobody knows, so large that a page of a thousand is more than a worker takes.
+fn huge(number: usize) -> Incoming {
+    odd(
+        "future",
+        json!({ "number": number, "content": "x".repeat(16 * 1024) }),
+    )
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_page_that_is_too_large_is_asked_for_in_smaller_ones() {
+    let kefu = Kefu::with(|setup| setup.workers = 0).await;
+    for number in 0..600 {
+        kefu.says(ACCOUNT, "wm-much", huge(number)).await;
+    }
+    kefu.writes("wm1", &tagged(1)).await;
+    let mut kefu = kefu;
+    kefu.start_worker();
+    kefu.until("the other customer is answered", async || {
+        kefu.report().answered == 1
+    })
+    .await;
+    let stored = "SELECT CAST(count(*) AS TEXT) FROM message WHERE origin = 'customer'";
+    assert_eq!(kefu.number(stored).await, 601);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_page_that_is_too_slow_is_asked_for_in_smaller_ones() {
+    let kefu = Kefu::with(|setup| setup.set("wecom.timeout", "300ms")).await;
+    let delay = std::time::Duration::from_millis(600);
+    kefu.fault_times("kf/sync_msg", Effect::Delay { delay }, 2);
+    kefu.writes("wm1", &tagged(1)).await;
+    kefu.handled_all(1).await;
+    kefu.assert_each_answered_once(1);
+    let failures = "SELECT CAST(max(failures) AS TEXT) FROM account";
+    assert_eq!(kefu.number(failures).await, 0, "one run has done it");
 }
