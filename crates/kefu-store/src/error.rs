@@ -41,7 +41,7 @@ impl StoreError {
 
     /// Other values would do. Customers' messages are set aside on this word, so it is said only of what is known to
     /// be about values, never of what is merely unknown.
-    pub(crate) fn is_data(&self) -> bool {
+    pub fn is_data(&self) -> bool {
         matches!(self, StoreError::Data(_))
     }
 

@@ -70,6 +70,18 @@ async fn keep(context: &Context, letter: Delivery) {
                 );
                 tokio::time::sleep(PUBLISH_RETRY_AFTER).await;
             }
+            Err(KeepError::Store(error)) if error.is_data() => {
+                error!(
+                    error = &error as &dyn std::error::Error,
+                    "dead letter is archived by its bytes alone: {error}"
+                );
+                let story = Story::bare(&letter, &error.to_string());
+                match context.store.archive_dead_letter(&story.letter()).await {
+                    Ok(_) => break,
+                    Err(error) => warn!("dead letter not archived: {error}"),
+                }
+                tokio::time::sleep(RETRY_AFTER).await;
+            }
             Err(error) => {
                 // Nothing may be thrown away here, so the letter waits like everything behind it.
                 error!(

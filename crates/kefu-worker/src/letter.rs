@@ -16,6 +16,9 @@ use crate::jobs::{KF_SYNC, KF_TURN};
 /// Reason of a letter whose job nobody gave a verdict on.
 const CRASHED: &str = "crashed";
 
+/// Longest id that is kept as the key of a letter. Ours have 32 bytes.
+const ID_BYTES_MAX: usize = 128;
+
 /// What is written about a letter.
 pub(crate) struct Story<'a> {
     id: String,
@@ -60,6 +63,25 @@ impl<'a> Story<'a> {
             attempts: letter.attempt(),
             first: errors.first.or_else(|| died_of.clone()),
             last: last.or(died_of),
+            died_at,
+            raw: Cow::Borrowed(&letter.body),
+        }
+    }
+
+    /// Of what the database does not take as it is: its bytes, and why.
+    pub(crate) fn bare(letter: &'a Delivery, refusal: &str) -> Story<'a> {
+        let died_at = Millis(clock::now_ms());
+        Story {
+            id: raw_id(&letter.body),
+            job: None,
+            lane: None,
+            reason: "unreadable",
+            attempts: letter.attempt(),
+            first: None,
+            last: Some(NotedError {
+                at: died_at,
+                text: refusal.to_owned(),
+            }),
             died_at,
             raw: Cow::Borrowed(&letter.body),
         }
@@ -131,17 +153,24 @@ pub(crate) fn row_of(job: &Job) -> Option<JobRow<'_>> {
 }
 
 /// Bytes without an id are known by their hash.
+/// The job's own id; the hash of its bytes where there is none, or none that could be a key: an index takes no long one.
 fn id(letter: &Delivery) -> String {
-    match &letter.job {
-        Ok(Job { id, .. }) | Err(InvalidEnvelope::UnknownVersion { id: Some(id), .. }) => id.clone(),
-        Err(_) => {
-            let hash = Sha1::digest(&letter.body);
-            format!(
-                "raw-{}",
-                hash.iter().map(|byte| format!("{byte:02x}")).collect::<String>()
-            )
-        }
+    let id = match &letter.job {
+        Ok(Job { id, .. }) | Err(InvalidEnvelope::UnknownVersion { id: Some(id), .. }) => Some(id),
+        Err(_) => None,
+    };
+    match id.filter(|id| id.len() <= ID_BYTES_MAX) {
+        Some(id) => id.clone(),
+        None => raw_id(&letter.body),
     }
+}
+
+fn raw_id(bytes: &[u8]) -> String {
+    let hash: String = Sha1::digest(bytes)
+        .iter()
+        .map(|byte| format!("{byte:02x}"))
+        .collect();
+    format!("raw-{hash}")
 }
 
 #[cfg(test)]

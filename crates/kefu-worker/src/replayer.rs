@@ -66,7 +66,19 @@ async fn replay_all(context: &Context) -> Result<(), ReplayError> {
     loop {
         let letters = context.store.take_replays(LETTERS_MAX, LEASE).await?;
         for letter in &letters {
-            replay(context, letter).await?;
+            match replay(context, letter).await {
+                Err(ReplayError::Store(error)) if error.is_data() => {
+                    give_up(context, letter, "the database does not take what it names").await?;
+                }
+                // This one comes again after its lease; those behind it have nothing to do with it.
+                Err(ReplayError::Store(error)) if !is_away(&error) => warn!(
+                    letter.id = letter.seq,
+                    error = &error as &dyn std::error::Error,
+                    "dead letter {} not published again, it is tried again: {error}",
+                    letter.seq
+                ),
+                outcome => outcome?,
+            }
         }
         if letters.len() < LETTERS_MAX as usize {
             return Ok(());
