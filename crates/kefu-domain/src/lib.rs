@@ -18,7 +18,7 @@ mod turn;
 pub use budget::{Budget, PARTS_PER_MESSAGE_MAX, WINDOW};
 pub use conversation::{ConversationKey, SessionState, Silence};
 pub use id::{AccountId, CorpId, CustomerId, InvalidId, MessageId};
-pub use message::{CancelReason, Handled, Origin, PartStatus, Purpose, UnknownWord};
+pub use message::{CancelReason, Handled, Origin, PartStatus, Purpose, Source, UnknownWord};
 pub use millis::Millis;
 pub use msgid::{MSGID_LENGTH, PartName, msgid};
 pub use plain_text::plain_text;

@@ -122,6 +122,18 @@ words!(
     }
 );
 
+words!(
+    /// Where the words of a part come from. Written for people and for the next prompt, read back by nobody.
+    Source, "source", {
+        Rule = "rule",
+        Model = "model",
+        /// The text that is said when neither a rule nor the model has an answer.
+        Fallback = "fallback",
+        /// What is said while a person is called.
+        Handover = "handover",
+    }
+);
+
 #[cfg(test)]
 mod tests {
     use super::*;

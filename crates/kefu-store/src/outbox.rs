@@ -143,9 +143,9 @@ impl Store {
             WHERE corp = $1 AND account = $2 AND msgid = $3 AND customer = $5 AND status = 'sending'";
         const COPY: &str = "
             INSERT INTO outbox (corp, account, customer, msgid, reply_id, purpose, answers,
-                generation, part, parts, text, status, planned_at)
+                generation, part, parts, text, status, planned_at, source)
             SELECT corp, account, customer, $4, reply_id, purpose, answers,
-                generation + 1, part, parts, text, 'planned', planned_at
+                generation + 1, part, parts, text, 'planned', planned_at, source
             FROM outbox WHERE corp = $1 AND account = $2 AND msgid = $3";
         const GIVE_BACK: &str = "
             UPDATE conversation SET budget_used = budget_used - 1

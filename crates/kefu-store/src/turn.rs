@@ -1,8 +1,8 @@
 mod decide;
 
 use kefu_domain::{
-    Budget, Handled, MessageId, Millis, OpenPart, Origin, PartStatus, Purpose, SessionState, Step, TurnView,
-    next_step,
+    Budget, Handled, MessageId, Millis, OpenPart, Origin, PartStatus, Purpose, SessionState, Source, Step,
+    TurnView, next_step,
 };
 use sqlx::FromRow;
 
@@ -51,6 +51,8 @@ pub struct OwedMessage {
 
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct HistoryLine {
+    /// Of a message of the stream; what we said has none.
+    pub id: Option<MessageId>,
     pub who: Speaker,
     pub msgtype: String,
     pub text: Option<String>,
@@ -95,6 +97,7 @@ pub struct Decision {
     pub parts: Vec<NewPart>,
     /// The last message answered: a word of the msgid.
     pub answers: MessageId,
+    pub source: Source,
 }
 
 #[derive(Clone, Debug)]
@@ -145,19 +148,20 @@ impl Turn {
             WHERE corp = $1 AND account = $2 AND customer = $3 AND handled IS NULL
             ORDER BY sent_at, seq LIMIT $4";
         const HISTORY: &str = "
-            SELECT who, msgtype, text, unasked FROM (
+            SELECT id, who, msgtype, text, unasked FROM (
                 SELECT * FROM (
-                    SELECT origin AS who, msgtype, text, handled = 'history' AS unasked, received_at AS at, seq AS tie
+                    SELECT msgid AS id, origin AS who, msgtype, text, handled = 'history' AS unasked, received_at AS at, seq AS tie
                     FROM message
                     WHERE corp = $1 AND account = $2 AND customer = $3
-                        AND handled IS NOT NULL AND NOT recalled AND origin <> 'system'
+                        AND handled IS NOT NULL AND NOT recalled AND NOT unfit AND origin <> 'system'
                     ORDER BY received_at DESC, seq DESC LIMIT $4) AS theirs
                 UNION ALL
                 SELECT * FROM (
-                    SELECT 'us' AS who, 'text' AS msgtype, text, FALSE AS unasked, planned_at AS at, part AS tie
+                    SELECT NULL AS id, 'us' AS who, 'text' AS msgtype, text, FALSE AS unasked, planned_at AS at, part AS tie
                     FROM outbox
                     WHERE corp = $1 AND account = $2 AND customer = $3
                         AND status IN ('sending', 'sent', 'unknown')
+                        AND (source IS NULL OR source NOT IN ('fallback', 'handover'))
                     ORDER BY planned_at DESC, part DESC LIMIT $4) AS ours
             ) AS said
             ORDER BY at DESC, tie DESC LIMIT $4";
@@ -222,6 +226,7 @@ impl OwedRow {
 
 #[derive(FromRow)]
 struct HistoryRow {
+    id: Option<String>,
     who: String,
     /// Of a customer, from before our time: not ours to answer.
     unasked: bool,
@@ -238,7 +243,9 @@ impl HistoryRow {
                 Origin::Customer | Origin::System => Speaker::Customer,
             },
         };
+        let id = self.id.as_deref().map(MessageId::parse).transpose();
         Ok(HistoryLine {
+            id: id.map_err(StoreError::unreadable)?,
             who,
             msgtype: self.msgtype,
             text: self.text,

@@ -72,7 +72,7 @@ pub enum ClientError {
     ApiBase,
     #[error("wecom.timeout: must be longer than nothing")]
     Timeout,
-    #[error("wecom.proxy: must be http(s)://[user:password@]host:port")]
+    #[error("wecom.proxy: must be http(s):// or socks5(h)://[user:password@]host:port")]
     Proxy,
     #[error("wecom.msgid_repeated_codes: {0}")]
     RepeatedCodes(#[from] InvalidRepeatedCodes),

@@ -19,6 +19,7 @@ use crate::context::{Context, Replies};
 use crate::gate::Gate;
 use crate::model::Model;
 use crate::page_size::PageSizes;
+use crate::row::{job_limit, model_timeout_max};
 use crate::tokens::StateTokens;
 use crate::turns::Turns;
 use crate::{AiSettings, ConversationSettings, ReplySettings, WorkerSettings};
@@ -41,6 +42,8 @@ pub(crate) struct Parts {
     wecom: WecomSettings,
     model: Option<Model>,
     history_max: u32,
+    prompt_tokens_max: usize,
+    job_limit: Duration,
     replies: Replies,
     conversation: ConversationSettings,
     rate_pause: Duration,
@@ -60,8 +63,8 @@ impl Parts {
         let needs_tls = is_https(&wecom.api_base) || ai.base_url.as_deref().is_some_and(is_https);
         let tls = tls::client_config_if(needs_tls)
             .map_err(|error| SettingsError::new("wecom.api_base", error.to_string()))?;
-        check_timeout("wecom.timeout", wecom.timeout)?;
-        check_timeout("ai.timeout", ai.timeout)?;
+        check_timeout("wecom.timeout", wecom.timeout, CALL_TIMEOUT_MAX)?;
+        check_timeout("ai.timeout", ai.timeout, model_timeout_max())?;
         // Only to learn whether the settings are good: the one that is used needs the state.
         Client::new(&wecom, credentials.clone(), tls.clone(), None)
             .map_err(|error| ExitError::refused_line(&error))?;
@@ -80,6 +83,8 @@ impl Parts {
             database,
             model: Model::new(&ai, tls.clone(), breaker_wait)?,
             history_max: ai.history_max,
+            prompt_tokens_max: ai.prompt_tokens_max,
+            job_limit: job_limit(ai.timeout),
             tls,
             wecom,
         })
@@ -100,6 +105,8 @@ impl Parts {
             rate_pause: self.rate_pause,
             poll_after: self.poll_after,
             history_max: self.history_max,
+            prompt_tokens_max: self.prompt_tokens_max,
+            job_limit: self.job_limit,
             repeated_codes: wecom.repeated_codes().clone(),
             apps: self.apps,
             replies: self.replies,
@@ -130,9 +137,10 @@ fn breaker_wait(settings: &Settings) -> Result<Duration, SettingsError> {
     }
 }
 
-fn check_timeout(key: &str, timeout: Duration) -> Result<(), SettingsError> {
-    match timeout.is_zero() || CALL_TIMEOUT_MAX < timeout {
-        true => Err(SettingsError::new(key, "must be longer than 0s and at most 60s")),
+fn check_timeout(key: &str, timeout: Duration, longest: Duration) -> Result<(), SettingsError> {
+    let problem = || format!("must be longer than 0s and at most {}s", longest.as_secs());
+    match timeout.is_zero() || longest < timeout {
+        true => Err(SettingsError::new(key, problem())),
         false => Ok(()),
     }
 }

@@ -24,6 +24,10 @@ pub(crate) struct Context {
     pub(crate) replies: Replies,
     pub(crate) repeated_codes: RepeatedCodes,
     pub(crate) history_max: u32,
+    /// How much of a conversation one prompt may hold, in tokens.
+    pub(crate) prompt_tokens_max: usize,
+    /// No job runs longer.
+    pub(crate) job_limit: Duration,
     pub(crate) first_run_age: Duration,
     /// After a rate limit.
     pub(crate) rate_pause: Duration,

@@ -38,7 +38,7 @@ use kefu_settings::Settings;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
-pub use settings::{AiSettings, ConversationSettings, ReplySettings, Slots, WorkerSettings};
+pub use settings::{AiSettings, ConversationSettings, ReplySettings, Slots, SystemRole, WorkerSettings};
 pub use worker::Worker;
 
 /// Checks all settings the worker reads, without opening anything.

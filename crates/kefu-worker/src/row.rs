@@ -8,22 +8,42 @@ use futures::FutureExt;
 use kefu_queue::{Ladder, Verdict};
 use tokio::time::timeout;
 
+use crate::model::PLACE_WAIT_MAX;
 use crate::outcome::Fault;
 
-/// No job runs longer; far below the broker's consumer timeout of 30 min.
-pub(crate) const HARD_LIMIT: Duration = Duration::from_secs(120);
+/// No job runs longer, unless a model may take its time.
+const HARD_LIMIT: Duration = Duration::from_secs(120);
+/// No job runs longer, whatever the settings: with the 10 min for which it may be held while the database is away still
+/// below the broker's consumer timeout of 30 min.
+const HARD_LIMIT_MAX: Duration = Duration::from_secs(600);
+/// What a turn needs beside its model: the calls of WeCom before and after, each with a time limit of its own.
+const BESIDE_MODEL: Duration = Duration::from_secs(40);
 /// A row in a retry step wakes this long after its copy should have come back.
 const COPY_LATE: Duration = Duration::from_secs(60);
 
+/// How long a job may run in all, when one answer of the model may take so long.
+pub(crate) fn job_limit(model_timeout: Duration) -> Duration {
+    let place = model_timeout.min(PLACE_WAIT_MAX);
+    (model_timeout + place + BESIDE_MODEL).max(HARD_LIMIT)
+}
+
+/// The longest `ai.timeout` that fits into a job.
+pub(crate) fn model_timeout_max() -> Duration {
+    HARD_LIMIT_MAX - PLACE_WAIT_MAX - BESIDE_MODEL
+}
+
 /// Runs the work of a row to its end, its time limit or its panic.
-pub(crate) async fn contained<T>(work: impl Future<Output = Result<T, Fault>>) -> Result<T, Fault> {
-    match timeout(HARD_LIMIT, AssertUnwindSafe(work).catch_unwind()).await {
+pub(crate) async fn contained<T>(
+    limit: Duration,
+    work: impl Future<Output = Result<T, Fault>>,
+) -> Result<T, Fault> {
+    match timeout(limit, AssertUnwindSafe(work).catch_unwind()).await {
         Ok(Ok(outcome)) => outcome,
         Ok(Err(_)) => Err(Fault::Own(anyhow!("the job panicked"))),
         // Whoever is slow is outside: our own part of a run is a handful of statements, each with its limit.
         Err(_) => Err(Fault::Outside(anyhow!(
             "the job took longer than {} s",
-            HARD_LIMIT.as_secs()
+            limit.as_secs()
         ))),
     }
 }
@@ -85,15 +105,23 @@ mod tests {
         check(u32::MAX, 1, 90, true);
     }
 
+    #[test]
+    fn a_model_that_takes_its_time_has_a_job_around_it() {
+        let seconds = Duration::from_secs;
+        assert_eq!(job_limit(seconds(20)), HARD_LIMIT);
+        assert_eq!(job_limit(seconds(90)), seconds(150));
+        assert_eq!(job_limit(model_timeout_max()), HARD_LIMIT_MAX);
+    }
+
     #[tokio::test]
     async fn a_panic_is_a_fault_of_our_own() {
-        let outcome = contained::<()>(async { panic!("on purpose") }).await;
+        let outcome = contained::<()>(HARD_LIMIT, async { panic!("on purpose") }).await;
         assert!(matches!(outcome, Err(Fault::Own(_))));
     }
 
     #[tokio::test(start_paused = true)]
     async fn endless_work_is_cut_off() {
-        let outcome = contained::<()>(std::future::pending()).await;
+        let outcome = contained::<()>(HARD_LIMIT, std::future::pending()).await;
         assert!(matches!(outcome, Err(Fault::Outside(_))));
     }
 }

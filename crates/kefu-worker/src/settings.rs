@@ -5,6 +5,8 @@ use kefu_queue::Lane;
 use secrecy::SecretString;
 use serde::Deserialize;
 
+pub use crate::model::SystemRole;
+
 /// Section `worker`.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -58,6 +60,14 @@ pub struct AiSettings {
     /// Questions to the model at the same time, per process.
     pub concurrency: usize,
     pub system_prompt: Option<String>,
+    /// Who says the task, for servers that know another role, or none.
+    pub system_role: SystemRole,
+    /// Of the times that the system prompt asks for; empty: the machine's.
+    pub timezone: String,
+    /// How much of a conversation one prompt may hold, in tokens as Kefu estimates them.
+    pub prompt_tokens_max: usize,
+    /// `http://`, `https://`, `socks5://` or `socks5h://`; may hold a user and a password.
+    pub proxy: Option<SecretString>,
     /// Earlier lines of the conversation that the model is shown.
     pub history_max: u32,
 }

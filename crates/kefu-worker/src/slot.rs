@@ -19,7 +19,6 @@ use crate::context::Context;
 use crate::gate::Pass;
 use crate::jobs;
 use crate::outcome::{JobError, verdict};
-use crate::row::HARD_LIMIT;
 
 /// How long a job is held while the database is away, before another process may try it: well below the broker's
 /// time limit for an unacked delivery, 30 min.
@@ -178,7 +177,7 @@ async fn job_verdict(context: &Context, lane: Lane, job: &Job, delivery: &Delive
 /// Jobs contain themselves; this is for what they do before and after their row is held.
 async fn contained(context: &Context, job: &Job, redelivered: bool) -> Option<Result<Verdict, JobError>> {
     let run = AssertUnwindSafe(jobs::run(context, job, redelivered)).catch_unwind();
-    match timeout(HARD_LIMIT + LEASE_MAX, run).await {
+    match timeout(context.job_limit + LEASE_MAX, run).await {
         Ok(Ok(outcome)) => outcome,
         Ok(Err(_)) => Some(Err(JobError::Retry(anyhow!("the job panicked")))),
         Err(_) => Some(Err(JobError::Retry(anyhow!(

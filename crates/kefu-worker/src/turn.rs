@@ -2,6 +2,7 @@
 
 mod answer;
 mod handover;
+mod prompt;
 mod said;
 mod send;
 mod session;
@@ -20,7 +21,7 @@ use crate::apps::App;
 use crate::context::Context;
 use crate::jobs::turn_limits;
 use crate::lease::LEASE;
-use crate::model::PROMPT_BYTES_MAX;
+use crate::model::tokens;
 use crate::outcome::Fault;
 
 use send::{Sent, send};
@@ -41,7 +42,7 @@ pub(crate) async fn drain(context: &Context, app: &App, mut turn: Turn) -> Resul
     crash_point("conversation_claimed");
     let started_at = Instant::now();
     loop {
-        fit(&mut turn);
+        fit(&mut turn, context.prompt_tokens_max);
         if round(context, app, &turn).boxed().await? == Left::Nothing {
             match context
                 .store
@@ -68,11 +69,11 @@ pub(crate) async fn drain(context: &Context, app: &App, mut turn: Turn) -> Resul
 }
 
 /// Takes no more messages together than the model is shown: what is answered is what was read.
-fn fit(turn: &mut Turn) {
-    let mut bytes = 0;
+fn fit(turn: &mut Turn, tokens_max: usize) {
+    let mut spent = 0;
     let fitting = turn.owed.iter().take_while(|message| {
-        bytes += message.text.as_ref().map_or(0, String::len);
-        bytes <= PROMPT_BYTES_MAX
+        spent += message.text.as_deref().map_or(0, tokens);
+        spent <= tokens_max
     });
     let count = fitting.count().max(1);
     if count < turn.owed.len() {

@@ -44,6 +44,10 @@ const COUNTERS: &[(&str, &str)] = &[
     ("kefu_model_calls_total", "Questions to the model, by outcome"),
     ("kefu_parts_total", "Parts of replies, by outcome"),
     (
+        "kefu_replies_total",
+        "Replies decided, by source (rule, model, fallback)",
+    ),
+    (
         "kefu_put_back_total",
         "Jobs without a verdict that got a second life, by kind",
     ),

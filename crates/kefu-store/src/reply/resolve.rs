@@ -133,9 +133,9 @@ async fn plan_again(
         ORDER BY part, generation DESC";
     const COPY: &str = "
         INSERT INTO outbox (corp, account, customer, msgid, reply_id, purpose, answers,
-            generation, part, parts, text, status, planned_at)
+            generation, part, parts, text, status, planned_at, source)
         SELECT corp, account, customer, $4, reply_id, purpose, answers,
-            $5, part, parts, text, 'planned', planned_at
+            $5, part, parts, text, 'planned', planned_at, source
         FROM outbox WHERE corp = $1 AND account = $2 AND msgid = $3";
     const WAKE: &str = "
         UPDATE conversation SET wanted = wanted + 1, wake_backoff = 60000,

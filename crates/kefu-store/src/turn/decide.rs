@@ -1,8 +1,8 @@
-use kefu_domain::{ConversationKey, Handled, MessageId, PartName, PartStatus, msgid};
+use kefu_domain::{ConversationKey, Handled, MessageId, PartName, PartStatus, Source, msgid};
 
 use super::{Decision, Part, PartRow};
 use crate::conversation::parts_of;
-use crate::sql::{Session, Value, assembled, placeholder_rows, placeholders, runs, values};
+use crate::sql::{Session, Value, assembled, filled, placeholder_rows, placeholders, runs, values};
 use crate::store::transact;
 use crate::text::clean;
 use crate::{ConversationLease, Store, StoreError};
@@ -11,7 +11,7 @@ use crate::{ConversationLease, Store, StoreError};
 const IDS_MAX: usize = 64;
 
 /// Columns of one inserted part.
-const PART_COLUMNS: usize = 12;
+const PART_COLUMNS: usize = 13;
 
 impl Store {
     /// Stores the parts as planned and handles exactly the messages read, of which some may have been
@@ -60,7 +60,7 @@ impl Store {
             if changed == 0 && !decision.answered.is_empty() {
                 return Ok(Some(Vec::new()));
             }
-            insert(session, &lease.key, &parts, now).await?;
+            insert(session, &lease.key, &parts, decision.source, now).await?;
             Ok(Some(parts))
         })
     }
@@ -77,6 +77,28 @@ impl Store {
                 return Ok(false);
             };
             handle(session, lease, ids, handled, None, now).await?;
+            Ok(true)
+        })
+    }
+
+    /// Keeps messages of a conversation out of what models are shown from now on: a server has refused a question for
+    /// what they hold. False when the lease is lost.
+    pub async fn set_unfit(&self, lease: &ConversationLease, ids: &[MessageId]) -> Result<bool, StoreError> {
+        let (corp, account, customer) = parts_of(&lease.key);
+        transact!(self, session => {
+            if lease.hold(session).await?.is_none() {
+                return Ok(false);
+            }
+            for run in filled(ids, IDS_MAX) {
+                let sql = format!(
+                    "UPDATE message SET unfit = TRUE
+                    WHERE corp = $1 AND account = $2 AND customer = $3 AND msgid IN ({})",
+                    placeholders(4, run.len())
+                );
+                let mut values = values![corp, account, customer].to_vec();
+                values.extend(run.iter().map(|id| Value::from(id.as_str())));
+                session.execute(assembled(sql), &values).await?;
+            }
             Ok(true)
         })
     }
@@ -195,13 +217,14 @@ async fn insert(
     session: &mut Session,
     key: &ConversationKey,
     parts: &[Part],
+    source: Source,
     now: i64,
 ) -> Result<(), StoreError> {
     let (corp, account, customer) = parts_of(key);
     for run in runs(parts, 8) {
         let sql = format!(
             "INSERT INTO outbox (corp, account, customer, msgid, reply_id, purpose, answers,
-                generation, part, parts, text, planned_at, status)
+                generation, part, parts, text, planned_at, source, status)
             SELECT given.*, 'planned' FROM (VALUES {}) AS given WHERE true
             ON CONFLICT (corp, account, msgid) DO NOTHING",
             placeholder_rows(run.len(), PART_COLUMNS)
@@ -220,7 +243,8 @@ async fn insert(
                 part.part,
                 part.parts,
                 &part.text,
-                now
+                now,
+                source.as_str()
             ]);
         }
         session.execute(assembled(sql), &values).await?;

@@ -2,7 +2,9 @@ use std::str::FromStr;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
-use kefu_domain::{AccountId, ConversationKey, CorpId, CustomerId, Handled, MessageId, Millis, Purpose};
+use kefu_domain::{
+    AccountId, ConversationKey, CorpId, CustomerId, Handled, MessageId, Millis, Purpose, Source,
+};
 use kefu_store::{
     AccountLease, AcquireAccount, AcquiredAccount, AcquiredConversation, ConversationLease, DatabaseSettings,
     Decision, EventEffect, NewPart, Page, PageContent, PageMessage, PageOutcome, Part, Released, Store, Turn,
@@ -343,6 +345,7 @@ pub(crate) fn answer(turn: &Turn, texts: &[&str]) -> Decision {
             })
             .collect(),
         answers: turn.owed.last().unwrap().id.clone(),
+        source: Source::Model,
     }
 }
 

@@ -1,9 +1,11 @@
 use std::error::Error;
+use std::io::Read as _;
 use std::time::{Duration, Instant};
 
 use bytes::{Bytes, BytesMut};
+use flate2::read::MultiGzDecoder;
 use metrics::{counter, histogram};
-use reqwest::header::CONTENT_TYPE;
+use reqwest::header::{ACCEPT_ENCODING, CONTENT_ENCODING, CONTENT_TYPE, HeaderMap, HeaderValue};
 use reqwest::multipart::{Form, Part};
 use reqwest::redirect::Policy;
 use reqwest::{Proxy, RequestBuilder, Response, Url};
@@ -20,6 +22,7 @@ use crate::query::encode;
 use crate::settings::WecomSettings;
 
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(3);
+const USER_AGENT: &str = concat!("kefu/", env!("CARGO_PKG_VERSION"));
 /// Longer than a keep-alive of a load balancer usually is, so it is mostly they who close.
 const IDLE_TIMEOUT: Duration = Duration::from_secs(60);
 
@@ -74,6 +77,11 @@ impl Transport {
         }
         let builder = reqwest::Client::builder()
             .tls_backend_preconfigured(tls)
+            .user_agent(USER_AGENT)
+            .default_headers(HeaderMap::from_iter([(
+                ACCEPT_ENCODING,
+                HeaderValue::from_static("identity, gzip"),
+            )]))
             .connect_timeout(CONNECT_TIMEOUT)
             .timeout(settings.timeout)
             .pool_idle_timeout(IDLE_TIMEOUT)
@@ -166,6 +174,11 @@ impl Transport {
                 content_type,
             } => self.http.post(url).multipart(form(bytes, filename, content_type)),
         };
+        let builder = match request.expect {
+            Expect::Json { .. } => builder,
+            // Handed on as it comes.
+            Expect::Media { .. } => builder.header(ACCEPT_ENCODING, "identity"),
+        };
         builder.timeout(request.timeout)
     }
 }
@@ -223,7 +236,22 @@ pub(super) fn check(api: &'static str, bytes: &[u8], token: Option<&Token>) -> R
     }
 }
 
+/// The limit is that of what was sent and of what it is once opened: a few bytes can hold gigabytes.
 async fn read(api: &'static str, mut response: Response, bytes_max: usize) -> Result<Bytes, ApiError> {
+    let encoding = response.headers().get(CONTENT_ENCODING);
+    let encoding = encoding
+        .and_then(|value| value.to_str().ok())
+        .unwrap_or("identity");
+    let is_packed = match encoding.trim().to_ascii_lowercase().as_str() {
+        "" | "identity" => false,
+        "gzip" | "x-gzip" => true,
+        _ => {
+            return Err(ApiError {
+                api,
+                failure: Failure::Unreadable("packed in a way nobody asked for"),
+            });
+        }
+    };
     let mut bytes = BytesMut::new();
     while let Some(chunk) = response.chunk().await.map_err(|error| failed(api, error))? {
         if bytes.len() + chunk.len() > bytes_max {
@@ -234,7 +262,28 @@ async fn read(api: &'static str, mut response: Response, bytes_max: usize) -> Re
         }
         bytes.extend_from_slice(&chunk);
     }
-    Ok(bytes.freeze())
+    match is_packed {
+        true => opened(api, &bytes, bytes_max),
+        false => Ok(bytes.freeze()),
+    }
+}
+
+fn opened(api: &'static str, packed: &[u8], bytes_max: usize) -> Result<Bytes, ApiError> {
+    let mut bytes = Vec::new();
+    MultiGzDecoder::new(packed)
+        .take(bytes_max as u64 + 1)
+        .read_to_end(&mut bytes)
+        .map_err(|error| ApiError {
+            api,
+            failure: Failure::Cut(error.to_string()),
+        })?;
+    if bytes_max < bytes.len() {
+        return Err(ApiError {
+            api,
+            failure: Failure::TooLarge(bytes_max),
+        });
+    }
+    Ok(bytes.into())
 }
 
 /// Media come with a type of their own; text or JSON is an error message.
@@ -280,7 +329,7 @@ fn base(address: &str) -> Result<String, ClientError> {
 
 fn proxy(address: &str) -> Result<Proxy, ClientError> {
     let url = Url::parse(address).map_err(|_| ClientError::Proxy)?;
-    match matches!(url.scheme(), "http" | "https") && url.has_host() {
+    match matches!(url.scheme(), "http" | "https" | "socks5" | "socks5h") && url.has_host() {
         true => Proxy::all(url).map_err(|_| ClientError::Proxy),
         false => Err(ClientError::Proxy),
     }

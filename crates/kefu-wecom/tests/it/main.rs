@@ -8,6 +8,7 @@ mod event;
 mod failures;
 mod media;
 mod message;
+mod packed;
 mod properties;
 mod query;
 mod settings;

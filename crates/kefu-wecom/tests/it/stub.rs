@@ -17,6 +17,8 @@ pub(crate) const SECRET: &str = "app-secret-7f3a";
 pub(crate) struct Call {
     pub(crate) path: String,
     pub(crate) query: String,
+    /// Request line and headers, in lower case.
+    pub(crate) head: String,
     pub(crate) body: Vec<u8>,
 }
 
@@ -196,6 +198,7 @@ async fn read(stream: &mut TcpStream) -> Option<Call> {
     Some(Call {
         path: path.to_owned(),
         query: query.to_owned(),
+        head: head.to_ascii_lowercase(),
         body: bytes[head_end..].to_vec(),
     })
 }

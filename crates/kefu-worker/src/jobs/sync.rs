@@ -126,7 +126,7 @@ async fn hold(
     let work = guarded(pull(context, app, lease.clone(), &mut catch_up), || {
         context.store.extend_account(&lease, LEASE)
     });
-    let outcome = contained(work).await;
+    let outcome = contained(context.job_limit, work).await;
     match &outcome {
         Ok(Pulled::Unfinished { .. }) => (),
         Ok(Pulled::Drained) => catch_up.tell_end(&lease.account),

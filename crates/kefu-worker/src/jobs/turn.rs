@@ -90,7 +90,7 @@ async fn hold(context: &Context, job: &Job, redelivered: bool, turn: Turn) -> Re
     let work = guarded(drain(context, app, turn), || {
         context.store.extend_conversation(&lease, LEASE)
     });
-    match contained(work).await {
+    match contained(context.job_limit, work).await {
         Ok(()) | Err(Fault::LeaseLost) => Ok(Verdict::Done),
         Err(fault) => failed(context, &lease, &run, Handled::Failed, fault).await,
     }

@@ -2,22 +2,21 @@
 
 use std::time::Duration;
 
-use kefu_domain::{Handled, PartStatus, Purpose, plain_text, plan_text};
+use kefu_domain::{Handled, PartStatus, Purpose, Source, plain_text, plan_text};
 use kefu_process::crash::crash_point;
-use kefu_store::{Decision, NewPart, Speaker, Turn};
-use metrics::histogram;
+use kefu_store::{Decision, NewPart, Turn};
+use metrics::{counter, histogram};
 use tokio::time::Instant;
-use tracing::{error, info, warn};
+use tracing::{debug, info};
 
 use super::handover::hand_over;
 use super::session::{self, MaySend};
-use super::{Left, count, handle_owed, left, now, owed_ids, said, send_all};
+use super::{Left, count, handle_owed, left, now, owed_ids, prompt, said, send_all};
 use crate::apps::App;
 use crate::context::Context;
-use crate::model::{Line, Model, Role};
+use crate::model::Model;
 use crate::outcome::Fault;
 use crate::pause::{self, Api};
-use crate::translate::placeholder;
 
 /// After a question that took longer the session state is read again: a person may have taken over.
 const STATE_AGE_MAX: Duration = Duration::from_secs(1);
@@ -40,17 +39,17 @@ pub(super) async fn answer(context: &Context, app: &App, turn: &Turn) -> Result<
     // Before the model: while nothing may be sent, each further message would only make it answer anew.
     pause::check(context, &app.name, Api::Send).await?;
     let checked_at = Instant::now();
-    let text = decide(context, turn).await?;
+    let (text, source) = decide(context, turn).await?;
     crash_point("answer_found");
     if STATE_AGE_MAX < checked_at.elapsed()
         && let MaySend::No { handled, .. } = session::check(context, app, &turn.lease.key).await?
     {
         return handle_owed(context, turn, handled).await;
     }
-    reply(context, app, turn, &text).await
+    reply(context, app, turn, &text, source).await
 }
 
-async fn reply(context: &Context, app: &App, turn: &Turn, text: &str) -> Result<Left, Fault> {
+async fn reply(context: &Context, app: &App, turn: &Turn, text: &str, source: Source) -> Result<Left, Fault> {
     // A customer who is owed an answer has just written, so there is budget; if not, WeCom says so.
     let parts = plan_text(text, turn.budget.parts_left().max(1));
     let (Some(last), false) = (turn.owed.last(), parts.is_empty()) else {
@@ -68,6 +67,7 @@ async fn reply(context: &Context, app: &App, turn: &Turn, text: &str) -> Result<
             })
             .collect(),
         answers: last.id.clone(),
+        source,
     };
     let parts = context
         .store
@@ -76,6 +76,7 @@ async fn reply(context: &Context, app: &App, turn: &Turn, text: &str) -> Result<
         .ok_or(Fault::LeaseLost)?;
     crash_point("reply_decided");
     count(Handled::Answered, turn.owed.len());
+    counter!("kefu_replies_total", "source" => source.as_str()).increment(1);
     let open = parts
         .iter()
         .filter(|part| matches!(part.status, PartStatus::Planned | PartStatus::Sending));
@@ -92,27 +93,27 @@ fn wants_person(context: &Context, turn: &Turn) -> bool {
         .any(|text| keywords.hit(text))
 }
 
-async fn decide(context: &Context, turn: &Turn) -> Result<String, Fault> {
+async fn decide(context: &Context, turn: &Turn) -> Result<(String, Source), Fault> {
     let asked = turn.owed.iter().filter_map(|message| message.text.as_deref());
     if let Some(answer) = asked
         .into_iter()
         .find_map(|text| context.replies.rules.answer(text))
     {
-        return Ok(answer.to_owned());
+        return Ok((answer.to_owned(), Source::Rule));
     }
-    let fallback = || context.replies.fallback.clone();
+    let fallback = || (context.replies.fallback.clone(), Source::Fallback);
     let Some(model) = &context.model else {
         return Ok(fallback());
     };
-    let answer = ask(model, turn).await?.map(|answer| plain_text(&answer));
+    let answer = ask(context, model, turn).await?.map(|answer| plain_text(&answer));
     Ok(answer
         .filter(|answer| !answer.is_empty())
-        .unwrap_or_else(fallback))
+        .map_or_else(fallback, |answer| (answer, Source::Model)))
 }
 
 /// Asks the model; `None` when it is of no use now and the customer should not wait for it any longer.
-async fn ask(model: &Model, turn: &Turn) -> Result<Option<String>, Fault> {
-    match model.ask(&lines(turn)).await {
+async fn ask(context: &Context, model: &Model, turn: &Turn) -> Result<Option<String>, Fault> {
+    match prompt::ask(context, model, turn).await? {
         Ok(answer) => Ok(Some(answer)),
         // Open, perhaps by this very question: nobody waits for the ladder then.
         Err(error) if error.is_transient() && model.is_away() => {
@@ -122,38 +123,10 @@ async fn ask(model: &Model, turn: &Turn) -> Result<Option<String>, Fault> {
         Err(error) if error.is_transient() && turn.failures < MODEL_FAILURES_MAX => {
             Err(Fault::Outside(anyhow::Error::new(error)))
         }
-        Err(error) if error.is_transient() => {
-            warn!(
-                error = &error as &dyn std::error::Error,
-                "model still fails, saying the fallback: {error}"
-            );
-            Ok(None)
-        }
+        // Its words stand in the log already, once a minute for all turns.
         Err(error) => {
-            error!(
-                error = &error as &dyn std::error::Error,
-                "model refuses, saying the fallback: {error}"
-            );
+            debug!("saying the fallback: {error}");
             Ok(None)
         }
     }
-}
-
-/// The history, then each unanswered message as a line of its own, its text unchanged.
-fn lines(turn: &Turn) -> Vec<Line> {
-    let shown = |msgtype: &str, text: &Option<String>| {
-        text.clone().unwrap_or_else(|| placeholder(msgtype).to_owned())
-    };
-    let history = turn.history.iter().map(|line| Line {
-        role: match line.who {
-            Speaker::Customer => Role::User,
-            Speaker::Us | Speaker::Servicer => Role::Assistant,
-        },
-        content: shown(&line.msgtype, &line.text),
-    });
-    let owed = turn.owed.iter().map(|message| Line {
-        role: Role::User,
-        content: shown(&message.msgtype, &message.text),
-    });
-    history.chain(owed).collect()
 }

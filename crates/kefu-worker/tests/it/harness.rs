@@ -1,6 +1,7 @@
 //! One Kefu and one simulator for each test: ingress, worker, queue and database in one process.
 
 mod log;
+mod model_stub;
 mod seen;
 
 use std::fmt::Display;
@@ -26,6 +27,7 @@ use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
 pub(crate) use log::Log;
+pub(crate) use model_stub::{Asked, ModelStub, Reply};
 
 pub(crate) const ACCOUNT: &str = "wkKefuSimulatorAccount0000000001";
 pub(crate) const OTHER_ACCOUNT: &str = "wkKefuSimulatorAccount0000000002";

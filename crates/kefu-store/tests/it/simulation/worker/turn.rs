@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use kefu_domain::{
-    CancelReason, Handled, MessageId, PartStatus, Purpose, SessionState, Silence, Step, plan_text,
+    CancelReason, Handled, MessageId, PartStatus, Purpose, SessionState, Silence, Source, Step, plan_text,
 };
 use kefu_store::{
     AcquiredConversation, ConversationLease, Decision, NewPart, Owed, Part, PartOutcome, Released, Turn,
@@ -244,6 +244,7 @@ async fn answer(hand: &Hand<'_>, began: u64, turn: &Turn) -> Result<bool, Fault>
                 text,
             })
             .collect(),
+        source: Source::Model,
     };
     let decided = hand
         .told(

@@ -1,0 +1,49 @@
+//! What a model is shown of a conversation, and what becomes of messages that its server refuses.
+
+use kefu_domain::MessageId;
+use kefu_store::{HistoryLine, OwedMessage, Speaker, Turn};
+
+use super::{now, owed_ids, still_ours};
+use crate::context::Context;
+use crate::model::{Line, Model, ModelError, Role, Unfit};
+use crate::outcome::Fault;
+use crate::translate::placeholder;
+
+/// Asks the model once for all that is owed, and keeps what its server refuses out of later prompts.
+pub(super) async fn ask(
+    context: &Context,
+    model: &Model,
+    turn: &Turn,
+) -> Result<Result<String, ModelError>, Fault> {
+    let history: Vec<Line> = turn.history.iter().map(of_history).collect();
+    let owed: Vec<Line> = turn.owed.iter().map(of_owed).collect();
+    let asked = model.ask(&history, &owed, now()).await;
+    let unfit: Vec<MessageId> = match asked.unfit {
+        Unfit::Nothing => return Ok(asked.answer),
+        Unfit::History => turn.history.iter().filter_map(|line| line.id.clone()).collect(),
+        Unfit::Owed => owed_ids(turn),
+    };
+    still_ours(context.store.set_unfit(&turn.lease, &unfit).await?)?;
+    Ok(asked.answer)
+}
+
+fn of_history(line: &HistoryLine) -> Line {
+    Line {
+        role: match line.who {
+            Speaker::Customer => Role::User,
+            Speaker::Us | Speaker::Servicer => Role::Assistant,
+        },
+        content: shown(&line.msgtype, line.text.as_deref()),
+    }
+}
+
+fn of_owed(message: &OwedMessage) -> Line {
+    Line {
+        role: Role::User,
+        content: shown(&message.msgtype, message.text.as_deref()),
+    }
+}
+
+fn shown(msgtype: &str, text: Option<&str>) -> String {
+    text.unwrap_or_else(|| placeholder(msgtype)).to_owned()
+}
