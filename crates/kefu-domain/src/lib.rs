@@ -4,6 +4,7 @@
 //! arguments, so every rule can be tested by stating its inputs.
 //! Used by every other library; imports none of ours.
 
+mod address;
 mod budget;
 mod conversation;
 mod id;
