@@ -13,6 +13,7 @@ mod millis;
 mod msgid;
 mod plain_text;
 mod planner;
+mod reasoning;
 mod rules;
 mod turn;
 
@@ -24,5 +25,6 @@ pub use millis::Millis;
 pub use msgid::{MSGID_LENGTH, PartName, msgid};
 pub use plain_text::plain_text;
 pub use planner::{TEXT_PART_BYTES_MAX, plan_text};
+pub use reasoning::{InvalidThoughtMarks, ThoughtMarks};
 pub use rules::{HandoverKeywords, InvalidRule, Rules};
 pub use turn::{CallEnd, OpenPart, PartNote, Step, TurnView, next_step};

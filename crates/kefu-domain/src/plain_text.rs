@@ -1,12 +1,11 @@
-/// Tags between which a model thinks aloud.
-const REASONING_TAGS: [&str; 3] = ["think", "thinking", "reasoning"];
+use crate::reasoning::{ThoughtMarks, without_thoughts};
 
 /// Turns a model's answer into what a chat bubble shows: reasoning blocks and Markdown marks removed.
 ///
 /// Empty when nothing is left; the caller then says its fallback text.
-pub fn plain_text(answer: &str) -> String {
+pub fn plain_text(answer: &str, thoughts: &ThoughtMarks) -> String {
     let mut lines: Vec<String> = Vec::new();
-    for line in without_reasoning(answer).lines() {
+    for line in without_thoughts(answer, thoughts).lines() {
         let line = plain_line(line.trim_end());
         let repeats_blank = line.is_empty() && lines.last().is_none_or(String::is_empty);
         if !repeats_blank {
@@ -14,25 +13,6 @@ pub fn plain_text(answer: &str) -> String {
         }
     }
     lines.join("\n").trim().to_owned()
-}
-
-/// Cuts `<think>…</think>`; an opening tag that is never closed takes the rest, a closing tag that was never
-/// opened takes what stands before it (some servers swallow the opening tag).
-fn without_reasoning(answer: &str) -> String {
-    let mut text = answer.to_owned();
-    for tag in REASONING_TAGS {
-        let (open, close) = (format!("<{tag}>"), format!("</{tag}>"));
-        while let Some(start) = text.find(&open) {
-            let end = text[start..]
-                .find(&close)
-                .map_or(text.len(), |at| start + at + close.len());
-            text.replace_range(start..end, "");
-        }
-        if let Some(end) = text.find(&close) {
-            text.replace_range(..end + close.len(), "");
-        }
-    }
-    text
 }
 
 fn plain_line(line: &str) -> String {
@@ -111,7 +91,7 @@ mod tests {
 
     #[track_caller]
     fn check(answer: &str, expected: &str) {
-        assert_eq!(plain_text(answer), expected);
+        assert_eq!(plain_text(answer, &ThoughtMarks::default()), expected);
     }
 
     #[test]
@@ -150,7 +130,7 @@ mod tests {
     proptest! {
         #[test]
         fn never_panics(answer in "\\PC{0,200}") {
-            plain_text(&answer);
+            plain_text(&answer, &ThoughtMarks::default());
         }
     }
 }

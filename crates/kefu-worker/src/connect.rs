@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use backon::{BackoffBuilder, ExponentialBuilder};
-use kefu_domain::{HandoverKeywords, Rules};
+use kefu_domain::{HandoverKeywords, Rules, ThoughtMarks};
 use kefu_process::{ExitError, Settings, SettingsError, tls};
 use kefu_queue::Queue;
 use kefu_state::{State, StateSettings};
@@ -39,6 +39,7 @@ pub(crate) struct Parts {
     wecom: WecomSettings,
     model: Option<Model>,
     history_max: u32,
+    thoughts: ThoughtMarks,
     replies: Replies,
     conversation: ConversationSettings,
     rate_pause: Duration,
@@ -78,6 +79,8 @@ impl Parts {
             database,
             model: Model::new(&ai, tls.clone(), breaker_wait)?,
             history_max: ai.history_max,
+            thoughts: ThoughtMarks::parse(&ai.thought_marks)
+                .map_err(|error| SettingsError::new("ai.thought_marks", error.to_string()))?,
             tls,
             wecom,
         })
@@ -98,6 +101,7 @@ impl Parts {
             rate_pause: self.rate_pause,
             poll_after: self.poll_after,
             history_max: self.history_max,
+            thoughts: self.thoughts,
             repeated_codes: wecom.repeated_codes().clone(),
             apps: self.apps,
             replies: self.replies,

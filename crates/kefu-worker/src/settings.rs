@@ -60,6 +60,8 @@ pub struct AiSettings {
     pub system_prompt: Option<String>,
     /// Earlier lines of the conversation that the model is shown.
     pub history_max: u32,
+    /// A comma list of `opening…closing`: what stands between is thought, besides the built-in marks.
+    pub thought_marks: String,
 }
 
 /// Section `reply`.

@@ -104,7 +104,9 @@ async fn decide(context: &Context, turn: &Turn) -> Result<String, Fault> {
     let Some(model) = &context.model else {
         return Ok(fallback());
     };
-    let answer = ask(model, turn).await?.map(|answer| plain_text(&answer));
+    let answer = ask(model, turn)
+        .await?
+        .map(|answer| plain_text(&answer, &context.thoughts));
     Ok(answer
         .filter(|answer| !answer.is_empty())
         .unwrap_or_else(fallback))
