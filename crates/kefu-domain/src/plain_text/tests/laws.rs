@@ -1,0 +1,154 @@
+//! What holds for every answer, tried with many.
+
+use proptest::prelude::*;
+use proptest::sample::select;
+
+use super::*;
+
+fn plain(answer: &str) -> String {
+    plain_text(answer, &ThoughtMarks::default())
+}
+
+/// Values that no answer may lose a sign of, with what a model may write around them.
+const KEPT: &[&str] = &[
+    "138****5678",
+    "139****1234",
+    "c******l@g****.com",
+    "x**y@b.example",
+    "110101********1234",
+    "6222 **** **** 1234",
+    "2**10=1024",
+    "5*3=15",
+    "6*2=12",
+    "A*B*C",
+    "snake_case_name",
+    "user__guide__v2.pdf",
+    "__init__.py",
+    "https://a.example/_x_/__y__?a=*b*&c=~~d~~",
+    "https://b.example/u__v__w.pdf",
+    "www.c.example/a_b_c",
+    "3~5天",
+    "C:\\dir\\_tmp_\\x",
+    "src/**/*.rs",
+    "#1",
+    "￥5.00",
+    "a_b@c.example",
+    "尾号***1234",
+    "张**先生",
+    "李**女士",
+    "^_^",
+];
+const AROUND: &[&str] = &[
+    "，",
+    "。",
+    " ",
+    "\n",
+    "\n\n",
+    "和",
+    "，请**务必**带上，",
+    "，**重点：**",
+    "，__注意__，",
+    "\n- ",
+    "\n1. ",
+    "\n* ",
+    "\n> ",
+    "\n# ",
+    "，见[帮助](https://h.example/a_b)，",
+    "，`代码`，",
+    "。\n\n---\n\n",
+    "（**今日**）",
+    " ~~旧~~ ",
+    "\n```\n*x* __y__\n```\n",
+    "：",
+    "<br>",
+    "“**引**”",
+];
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(256))]
+
+    #[test]
+    fn a_text_without_marks_is_unchanged(
+        lines in prop::collection::vec("[a-z0-9一-龥，。：（）“”!?@%&;\"'/^$\u{1f600}é-][^*_~`#>|\\[\\]<\\\\=\\pC\\p{Zl}\\p{Zp}-]{0,40}-?x", 0..8),
+    ) {
+        let text = lines.join("\n");
+        prop_assert_eq!(plain(&text), text.trim());
+    }
+
+    #[test]
+    fn values_survive_whatever_stands_around_them(
+        pieces in prop::collection::vec((select(KEPT), select(AROUND)), 1..12),
+    ) {
+        let answer: String = pieces.iter().flat_map(|(kept, around)| [*kept, *around]).collect();
+        let said = plain(&answer);
+        let mut from = 0;
+        for (kept, _) in pieces {
+            let at = said[from..].find(kept);
+            prop_assert!(at.is_some(), "{} is lost from {:?}: {:?}", kept, answer, said);
+            from += at.unwrap_or_default() + kept.len();
+        }
+        prop_assert!(!said.contains("务必**") && !said.contains("**务必"), "{:?}: {:?}", answer, said);
+    }
+
+    #[test]
+    fn what_is_plain_is_not_changed_again(
+        pieces in prop::collection::vec((select(KEPT), select(&AROUND[..19])), 1..10),
+    ) {
+        let answer: String = pieces.iter().flat_map(|(kept, around)| [*kept, *around]).collect();
+        let said = plain(&answer);
+        prop_assert_eq!(plain(&said), said);
+    }
+
+    #[test]
+    fn never_panics(answer in "[*_~`#>|()<>!\\[\\]\\\\ \n\t:：，“a1中王先生和@/.=+-]{0,120}") {
+        plain(&answer);
+    }
+
+    #[test]
+    fn never_panics_on_any_text(answer in "(?s).{0,200}") {
+        plain(&answer);
+    }
+}
+
+/// Marks in masses. The bound is generous: this takes a few seconds.
+#[test]
+fn marks_in_masses_are_read_in_linear_time() {
+    let started = std::time::Instant::now();
+    let kinds = [
+        "*",
+        "**a ",
+        "**a**b",
+        "*_",
+        "中**（",
+        "[",
+        "[a](",
+        "![",
+        "<",
+        "<a ",
+        "`",
+        "``` ",
+        "> ",
+        ">",
+        "- ",
+        "|a|\n|-|\n",
+        "\\",
+        "\\* ",
+        "~~a",
+        "\t",
+        "# ",
+        "[a]: b.c\n[a][a]",
+        "https://",
+        "***a ",
+        "~~~\n",
+        "@**a",
+        "张**",
+    ];
+    for kind in kinds {
+        plain(&kind.repeat(48 * 1024 / kind.len()));
+    }
+    assert!(
+        started.elapsed() < std::time::Duration::from_secs(60),
+        "{:?}",
+        started.elapsed()
+    );
+}
