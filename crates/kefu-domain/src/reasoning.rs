@@ -1,5 +1,6 @@
 //! What a model thinks, or asks its tools, and never says to a customer: found by one table of marks and cut out.
 
+mod bare;
 mod code;
 mod harmony;
 mod marks;

@@ -17,7 +17,7 @@ const SENTENCE_ENDS: &str = "。！？；";
 pub(super) enum Role {
     Opens,
     Closes,
-    /// Stands between letters and has no partner.
+    /// Has no partner.
     Text,
     /// Left to the parser.
     Unknown,
@@ -64,14 +64,15 @@ fn line_roles(text: &str, line: &[&Run]) -> Vec<Role> {
         best.push(top);
         partner.push(choice);
     }
-    let letter = |sign: Option<char>| sign.is_some_and(char::is_alphanumeric);
+    // At the edge of its line a run may have its partner on another one.
+    let blank = |sign: Option<char>| sign.is_none_or(char::is_whitespace);
     let mut roles: Vec<Role> = line
         .iter()
         .map(|run| {
-            if letter(run.before) && letter(run.after) {
-                Role::Text
-            } else {
+            if blank(run.before) || blank(run.after) {
                 Role::Unknown
+            } else {
+                Role::Text
             }
         })
         .collect();
@@ -111,22 +112,26 @@ fn likeness(text: &str, open: &Run, close: &Run) -> Option<i32> {
         return None;
     }
     let count = |signs: &str| inner.chars().filter(|sign| signs.contains(*sign)).count();
-    let (commas, stars) = (count(COMMAS), count("*"));
+    let commas = count(COMMAS);
+    // Longer runs are masks for sure: `**138****5678**`.
+    let stars = inner
+        .split(|sign| sign != '*')
+        .any(|run| (1..=3).contains(&run.len()));
     // `**首先，**` is bold; what ends in a comma otherwise is rather the text between two of them.
-    let first_words = open.before.is_none_or(|sign| !sign.is_alphanumeric()) && commas == 1 && stars == 0;
+    let first_words = open.before.is_none_or(|sign| !sign.is_alphanumeric()) && commas == 1 && !stars;
     let ends_in_comma = inner.ends_with(|sign| COMMAS.contains(sign)) && !first_words;
     let sentences = inner
         .trim_end_matches(|sign| SENTENCE_ENDS.contains(sign))
         .contains(|sign| SENTENCE_ENDS.contains(sign));
     let likeness = beside(open.before) + beside(close.after)
-        - i32::from(opens_masked)
-        - i32::from(closes_masked)
+        - 2 * i32::from(opens_masked)
+        - 2 * i32::from(closes_masked)
         - if ends_in_comma {
             3
         } else {
             i32::from(1 < commas) + i32::from(0 < commas && !first_words)
         }
-        - 2 * i32::from(0 < stars)
+        - 2 * i32::from(stars)
         - 2 * i32::from(sentences)
         - 4 * i32::from(inner.contains('|'));
     (0 < likeness).then_some(likeness)
@@ -140,11 +145,16 @@ fn beside(outside: Option<char>) -> i32 {
     }
 }
 
-/// `尾号**34`, `张**`: as likely a mask as a mark.
+/// `尾号**34`, `密码：**`, `张**`, `上海市**区`: as likely a mask as a mark.
 fn masks(text: &str, run: &Run) -> bool {
     let foreign_letter = |sign: char| !sign.is_ascii() && sign.is_alphanumeric();
     let number =
         run.before.is_some_and(foreign_letter) && run.after.is_some_and(|sign| sign.is_ascii_digit());
     let before = &text[..run.start];
-    number || is_behind_lone_surname(before) || is_behind_labelled_surname(before)
+    let value = matches!(run.before, Some('：' | ':')) && !run.after.is_some_and(char::is_alphanumeric);
+    number
+        || value
+        || run.masks_place()
+        || is_behind_lone_surname(before)
+        || is_behind_labelled_surname(before)
 }

@@ -16,8 +16,6 @@ const DUNDERS: &[&str] = &[
 const BETWEEN_NAMES: &str = "和与跟及或、，,；;";
 /// What a struck text does not hold where no blank or sign stands around it: `周一~~周五，周六~~周日`.
 const BETWEEN_RANGES: &str = "，、,；;。和或及";
-/// What stands behind the masked pieces of a postal address.
-const PLACES: &str = "省市区县镇乡村路街道弄巷里号楼栋幢单室层座院园";
 const OPENING: &str = "（【《〈「『“‘〔［｛([{";
 /// Signs that no marked text begins with.
 const NEVER_FIRST: &str = "，。、；：！？）】》〉」』”’〕］｝,;:!?)]}";
@@ -104,8 +102,7 @@ fn is_free(open: &Run, close: &Run, places: &Places) -> bool {
 /// Bold over several lines is believed only where it fills them.
 fn stays_on_line(open: &Run, close: &Run) -> bool {
     let blank = |sign: Option<char>| sign.is_none_or(char::is_whitespace);
-    let ended = blank(close.after) || close.after.is_some_and(|sign| NEVER_FIRST.contains(sign));
-    open.len() == 1 || !blank(open.before) || !ended
+    open.len() == 1 || !blank(open.before) || !blank(close.after)
 }
 
 /// Whether what stands beside two runs lets them be a pair of marks.
@@ -138,13 +135,12 @@ fn is_letter(sign: Option<char>) -> bool {
 fn masks_two(text: &str, open: &Run, close: &Run) -> bool {
     let ascii = |sign: Option<char>| sign.is_some_and(|sign| sign.is_ascii_alphanumeric());
     let opening = |sign: Option<char>| sign.is_some_and(|sign| OPENING.contains(sign));
-    let place = |run: &Run| is_letter(run.before) && run.after.is_some_and(|sign| PLACES.contains(sign));
     let named = open.sign == b'*'
         && is_behind_surname(&text[..open.start])
         && is_behind_surname(&text[..close.start]);
     ascii(open.after) && ascii(close.after)
         || ascii(open.before) && ascii(close.before)
-        || place(open) && place(close)
+        || open.masks_place() && close.masks_place()
         || opening(open.after) && opening(close.after) && is_letter(open.before) && is_letter(close.before)
         || named
         || open.sign == b'*' && is_before_title(&text[close.end..])

@@ -7,6 +7,9 @@ const SIGNS_MAX: usize = 3;
 /// Signs that join the pieces of codes, paths and formulas: a run between two of them is one of the pieces.
 const JOINTS: &str = "-./\\:+=#&%@^$_";
 
+/// What stands behind the masked pieces of a postal address.
+const PLACES: &str = "省市区县镇乡村路街道弄巷里号楼栋幢单室层座院园";
+
 /// A run of one sign, as long as it gets.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Run {
@@ -20,6 +23,14 @@ pub(super) struct Run {
 impl Run {
     pub(super) fn len(&self) -> usize {
         self.end - self.start
+    }
+
+    /// `上海市**区`: stands for a piece of a postal address.
+    pub(super) fn masks_place(&self) -> bool {
+        let behind_word = self
+            .before
+            .is_some_and(|sign| !sign.is_ascii() && sign.is_alphanumeric());
+        behind_word && self.after.is_some_and(|sign| PLACES.contains(sign))
     }
 }
 

@@ -5,7 +5,7 @@ use super::template::starts_with;
 const CHANNEL: &str = "<|channel|>";
 const MESSAGE: &str = "<|message|>";
 /// Channels that a customer never reads.
-const UNSAID: &[&str] = &["analysis", "commentary"];
+pub(super) const UNSAID: &[&str] = &["analysis", "commentary"];
 /// Longest header of a channel behind its name, in bytes: a recipient and a format.
 const HEADER_BYTES_MAX: usize = 256;
 /// What ends the message of a channel.
@@ -41,14 +41,4 @@ fn end_of_message(text: &str, from: usize) -> usize {
         .map(|(offset, _)| from + offset)
         .find(|at| ENDS.iter().any(|end| starts_with(&text[*at..], end)))
         .unwrap_or(text.len())
-}
-
-/// A server that drops the marks but keeps their words writes `analysis…assistantfinal…`.
-pub(super) fn behind_bare_channels(text: &str) -> &str {
-    let begins = text.trim_start();
-    let bare = UNSAID.iter().any(|unsaid| starts_with(begins, unsaid));
-    match text.rfind("assistantfinal") {
-        Some(at) if bare => &text[at + "assistantfinal".len()..],
-        _ => text,
-    }
 }

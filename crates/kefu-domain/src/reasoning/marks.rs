@@ -24,6 +24,9 @@ const THINKING: &[&str] = &[
     "scratchpad",
     "inner_monologue",
     "chain_of_thought",
+    "thinking_process",
+    "thought_process",
+    "internal_thoughts",
 ];
 
 /// Elements in which a model calls a tool, or repeats what one said.
@@ -52,6 +55,8 @@ const THINKING_PAIRS: &[(&str, &str)] = &[
     ("<|START_THINKING|>", "<|END_THINKING|>"),
     ("<|channel>", "<channel|>"),
     ("<unused94>", "<unused95>"),
+    ("&lt;think&gt;", "&lt;/think&gt;"),
+    ("&lt;thinking&gt;", "&lt;/thinking&gt;"),
 ];
 
 /// Other pairs in which a model calls a tool. Without the closing one the call takes the rest.
@@ -68,6 +73,8 @@ const TOOL_PAIRS: &[(&str, &str)] = &[
     ("[TOOL_RESULTS]", "[/TOOL_RESULTS]"),
     ("[AVAILABLE_TOOLS]", "[/AVAILABLE_TOOLS]"),
     ("<｜tool▁calls▁begin｜>", "<｜tool▁calls▁end｜>"),
+    ("<|tool▁calls▁begin|>", "<|tool▁calls▁end|>"),
+    ("✿FUNCTION✿", "✿RETURN✿"),
     ("<｜tool▁call▁begin｜>", "<｜tool▁call▁end｜>"),
     ("<｜tool▁outputs▁begin｜>", "<｜tool▁outputs▁end｜>"),
 ];

@@ -1,7 +1,8 @@
 //! Cuts thoughts and calls of tools out of an answer, in one pass over its marks.
 
+use super::bare::{behind_bare_channels, is_call};
 use super::code::ticks;
-use super::harmony::{behind_bare_channels, skip_channel};
+use super::harmony::skip_channel;
 use super::marks::{Kind, Pair, ThoughtMarks, is_name_byte};
 use super::template::{Turn, starts_with, turn_at, without_marks_at_ends};
 
@@ -27,7 +28,12 @@ const SUMMARY: &str = "<summary";
 pub(crate) fn without_thoughts(answer: &str, marks: &ThoughtMarks) -> String {
     let answer = behind_bare_channels(answer);
     let said = Scan::new(answer, marks).said();
-    without_marks_at_ends(&said).to_owned()
+    let said = without_marks_at_ends(&said);
+    if is_call(said) {
+        String::new()
+    } else {
+        said.to_owned()
+    }
 }
 
 /// A mark of the text.

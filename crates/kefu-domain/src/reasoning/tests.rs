@@ -46,6 +46,7 @@ fn other_pairs_of_thoughts() {
     );
     check("<|channel>thought\n想<channel|>好", "好");
     check("<unused94>thought\n想<unused95>好", "好");
+    check("&lt;think&gt;想&lt;/think&gt;好", "好");
 }
 
 #[test]
@@ -100,6 +101,21 @@ fn calls_of_tools_as_text() {
     );
     check("<minimax:tool_call>f</minimax:tool_call>好<|tool_call|>[f]", "好");
     check("好</tool_call>的", "好的");
+    check("✿FUNCTION✿: f\n✿ARGS✿: {}", "");
+}
+
+#[test]
+fn an_answer_that_is_nothing_but_a_call() {
+    check("{\"name\": \"get_order\", \"arguments\": {\"id\": 1}}", "");
+    check("[{\n  \"name\": \"f\",\n  \"parameters\": {}\n}]", "");
+    check("```json\n{\"name\":\"f\",\"arguments\":\"{}\"}\n```", "");
+    check(
+        "<think>想</think>{\"type\":\"function\",\"function\":{\"name\":\"f\",\"parameters\":{}}}",
+        "",
+    );
+    check("{\"tool_calls\":[{\"name\":\"f\",\"arguments\":{}}]}", "");
+    stays("{\"name\": \"张三\", \"age\": 3}");
+    stays("参数如下：{\"name\": \"f\", \"arguments\": {}}");
 }
 
 #[test]

@@ -64,6 +64,30 @@ const AROUND: &[&str] = &[
     "“**引**”",
 ];
 
+/// Values that look like marks on one side.
+const DOUBTFUL: &[&str] = &[
+    "尾号**34",
+    "客户李**",
+    "收货人王**",
+    "上海市**区**路**号",
+    "*号楼*单元",
+    "赵*",
+    "****",
+    "密码：**",
+];
+/// What stands between them, bold in pairs only.
+const BETWEEN: &[&str] = &[
+    "，",
+    "。",
+    "\n",
+    "，请**务必**带上，",
+    "，**请查收**。",
+    "（**今日**）",
+    "，**重点：**内容，",
+    "；**已发货**，",
+    " **好** ",
+];
+
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(256))]
 
@@ -91,12 +115,32 @@ proptest! {
     }
 
     #[test]
+    fn masks_that_could_be_bold_survive_beside_bold(
+        pieces in prop::collection::vec((select(DOUBTFUL), select(BETWEEN)), 1..6),
+    ) {
+        let answer: String = pieces.iter().flat_map(|(kept, around)| [*kept, *around]).collect();
+        let said = plain(&answer);
+        let mut from = 0;
+        for (kept, _) in pieces {
+            let at = said[from..].find(kept);
+            prop_assert!(at.is_some(), "{} is lost from {:?}: {:?}", kept, answer, said);
+            from += at.unwrap_or_default() + kept.len();
+        }
+    }
+
+    #[test]
     fn what_is_plain_is_not_changed_again(
         pieces in prop::collection::vec((select(KEPT), select(&AROUND[..19])), 1..10),
     ) {
         let answer: String = pieces.iter().flat_map(|(kept, around)| [*kept, *around]).collect();
         let said = plain(&answer);
         prop_assert_eq!(plain(&said), said);
+    }
+
+    #[test]
+    fn no_letter_is_lost(answer in "[*_~`#>|!\\\\ \n\t:：，“”。中王李先生号a1=+.@/-]{0,120}") {
+        let letters = |text: &str| text.chars().filter(|sign| sign.is_alphanumeric() && !sign.is_ascii()).collect::<String>();
+        prop_assert_eq!(letters(&plain(&answer)), letters(&answer));
     }
 
     #[test]
