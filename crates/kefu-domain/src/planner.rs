@@ -14,7 +14,7 @@ const INDENTATION_BYTES_MAX: usize = 64;
 
 /// Splits a reply into parts that WeCom takes: at most `parts_max`, none over 2048 bytes, none empty.
 ///
-/// Cuts at the end of a sentence, else at a line break, else at a blank, else between words; never inside an
+/// Cuts at the end of a sentence, else at a line break, a comma, a blank, else between words; never inside an
 /// address, a number, a masked value or what a reader sees as one sign, if that fits into a part.
 /// What does not fit into the parts is cut off with an ellipsis: the budget is the platform's, not ours.
 pub fn plan_text(text: &str, parts_max: u32) -> Vec<String> {

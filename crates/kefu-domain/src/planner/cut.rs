@@ -29,6 +29,7 @@ pub(super) struct Cutter<'a> {
 enum Place {
     Sentence,
     Line,
+    Clause,
     Blank,
     Word,
     /// Within an overlong word, beside its punctuation.
@@ -52,7 +53,7 @@ impl<'a> Cutter<'a> {
         let leaves = |at: usize| self.text.len() - at;
         let fits_after = |at: usize| leaves(at) <= parts_after.saturating_mul(PART_BYTES_EASY);
         let worth = |at: usize| from + limit / 2 <= at || from + PART_BYTES_MIN <= at && fits_after(at);
-        for place in [Place::Sentence, Place::Line, Place::Blank] {
+        for place in [Place::Sentence, Place::Line, Place::Clause, Place::Blank] {
             if let Some(at) = self.last(from, end, limit, place).filter(|at| worth(*at)) {
                 return at;
             }
@@ -85,8 +86,11 @@ impl<'a> Cutter<'a> {
         let fits = match place {
             Place::Sentence => next == '\n' && ends_paragraph(after) || ends_sentence(before, after),
             Place::Line => next == '\n' || last == '\n',
-            Place::Blank => next.is_whitespace() || last.is_whitespace(),
-            Place::Word => is_between_words(last, next) && !is_masked(before, after),
+            Place::Clause => ends_clause(last, next),
+            Place::Blank => {
+                (next.is_whitespace() || last.is_whitespace()) && !is_between_groups(before, after)
+            }
+            Place::Word => is_between_words(last, next, before, after) && !is_masked(before, after),
             Place::Piece => is_between_pieces(last, next) && !is_masked(before, after),
             Place::Sign => true,
         };
@@ -119,9 +123,25 @@ fn ends_paragraph(after: &str) -> bool {
             .starts_with(['.', '、', ')'])
 }
 
-fn is_between_words(last: char, next: char) -> bool {
+fn ends_clause(last: char, next: char) -> bool {
+    let ends = "，；：、".contains(last) || ",;:".contains(last) && next.is_whitespace();
+    ends && !NEVER_FIRST.contains(next)
+}
+
+/// A blank between the groups of one number, masked or not: `6222 **** **** 1234`.
+fn is_between_groups(before: &str, after: &str) -> bool {
+    let grouped = |sign: Option<char>| sign.is_some_and(|sign| sign.is_ascii_digit() || sign == '*');
+    let one = |text: &str, rest: &str| text.len() - rest.len() <= 1;
+    let (left, right) = (before.trim_end_matches(' '), after.trim_start_matches(' '));
+    one(before, left)
+        && one(after, right)
+        && grouped(left.chars().next_back())
+        && grouped(right.chars().next())
+}
+
+fn is_between_words(last: char, next: char, before: &str, after: &str) -> bool {
     if last.is_whitespace() || next.is_whitespace() {
-        return true;
+        return !is_between_groups(before, after);
     }
     let joined = last.is_ascii() && next.is_ascii() || is_word(last) && is_word(next);
     !joined && !NEVER_FIRST.contains(next) && !NEVER_LAST.contains(last)

@@ -1,7 +1,7 @@
 //! Where a sentence ends. A full stop inside an address, a number, a version, an abbreviation or a file name ends none.
 
 /// Signs that end a sentence wherever they stand.
-const ENDS: &str = "。！？；…⋯｡";
+const ENDS: &str = "。！？…⋯｡";
 /// Signs that belong to the sentence behind its end.
 const CLOSERS: &str = "”’」』）】》〉〕］｝\"')]}";
 /// Most closers that are looked past.
@@ -36,7 +36,6 @@ pub(super) fn ends_sentence(before: &str, after: &str) -> bool {
     }
     match last {
         '!' | '?' => blank || chinese,
-        ';' => blank,
         '.' => (blank || chinese) && is_full_stop(&body[..body.len() - 1], blank),
         _ => false,
     }

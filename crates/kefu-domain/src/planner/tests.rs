@@ -80,6 +80,9 @@ fn what_is_one_thing_stays_whole() {
     stays_whole("c******l@g****.com");
     stays_whole("user__guide__v2.pdf");
     stays_whole("SF1234567890123");
+    stays_whole("6222 **** **** 1234");
+    stays_whole("138 1234 5678");
+    stays_whole("张**先生");
     stays_whole("¥1234.50");
     stays_whole("👨‍👩‍👧‍👦");
     stays_whole("🇨🇳");
@@ -138,6 +141,23 @@ fn sentences_stay_whole_while_the_parts_allow_it() {
     assert!(parts.iter().all(|part| part.ends_with("today.")), "{parts:?}");
     let long = format!("{}。{}", "甲".repeat(150), "乙".repeat(600));
     assert_eq!(check(&long, 5)[0].chars().count(), 151);
+}
+
+#[test]
+fn without_sentences_lines_clauses_and_blanks_are_next() {
+    let ends = |piece: &str, end: &str| {
+        let parts = check(piece.repeat(4000 / piece.len()).trim(), 5);
+        assert!(parts.iter().all(|part| part.ends_with(end)), "{piece}: {parts:?}");
+    };
+    ends("- 第一项 v1.2，共 3.5 元\n", "元");
+    ends("一二三四五六七，甲乙丙丁，", "，");
+    let parts = check(&"some words without any end ".repeat(150), 5);
+    let words = ["some", "words", "without", "any", "end"];
+    assert!(
+        parts
+            .iter()
+            .all(|part| words.iter().any(|word| part.ends_with(&format!(" {word}"))))
+    );
 }
 
 #[test]

@@ -15,14 +15,18 @@ const CALL_HEADS: &[&str] = &[
 ];
 const CALL_KEYS: &[&str] = &["\"arguments\"", "\"parameters\""];
 
-/// `analysis…assistantfinal…` are the channels of harmony without their marks.
-pub(super) fn behind_bare_channels(text: &str) -> &str {
+/// `analysis…assistantfinal…` are the channels of harmony without their marks; a terminal prints
+/// `Thinking...` and `...done thinking.`
+pub(super) fn behind_bare_thoughts(text: &str) -> &str {
     let begins = text.trim_start();
-    let bare = UNSAID.iter().any(|unsaid| starts_with(begins, unsaid));
-    match text.rfind("assistantfinal") {
-        Some(at) if bare => &text[at + "assistantfinal".len()..],
-        _ => text,
-    }
+    let end = if UNSAID.iter().any(|unsaid| starts_with(begins, unsaid)) {
+        "assistantfinal"
+    } else if begins.starts_with("Thinking...\n") {
+        "...done thinking."
+    } else {
+        return text;
+    };
+    text.rfind(end).map_or(text, |at| &text[at + end.len()..])
 }
 
 /// Whether the whole answer, perhaps between fences, is the JSON of a call.

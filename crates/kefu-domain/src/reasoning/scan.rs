@@ -1,6 +1,6 @@
 //! Cuts thoughts and calls of tools out of an answer, in one pass over its marks.
 
-use super::bare::{behind_bare_channels, is_call};
+use super::bare::{behind_bare_thoughts, is_call};
 use super::code::ticks;
 use super::harmony::skip_channel;
 use super::marks::{Kind, Pair, ThoughtMarks, is_name_byte};
@@ -26,7 +26,7 @@ const SUMMARY: &str = "<summary";
 /// A thought that is never closed takes the rest. A closing mark alone takes what stands before it, as some servers
 /// swallow the opening one. A mark in code is text.
 pub(crate) fn without_thoughts(answer: &str, marks: &ThoughtMarks) -> String {
-    let answer = behind_bare_channels(answer);
+    let answer = behind_bare_thoughts(answer);
     let said = Scan::new(answer, marks).said();
     let said = without_marks_at_ends(&said);
     if is_call(said) {

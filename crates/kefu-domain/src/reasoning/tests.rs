@@ -82,6 +82,8 @@ fn channels() {
     check("<|channel|>analysis<|message|>没有结尾", "");
     check("<|start|>assistant<|channel|>final<|message|>好", "好");
     check("analysisThe user asks.assistantfinal好的", "好的");
+    check("Thinking...\n想\n...done thinking.\n\n好", "好");
+    stays("Thinking...\n好");
     stays("analysis of the assistant");
 }
 

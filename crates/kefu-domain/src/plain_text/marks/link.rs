@@ -66,7 +66,10 @@ impl Links {
             return Vec::new();
         }
         let target = target.start..target.end;
-        let Some(address) = address(&text[target.clone()]) else {
+        let joined = text[..link.start].ends_with(|before: char| before.is_ascii_alphanumeric());
+        // `f[i](j.k)` is code.
+        let plausible = |address: &&str| !joined || address.contains(['/', ':']);
+        let Some(address) = address(&text[target.clone()]).filter(plausible) else {
             return Vec::new();
         };
         self.targets.push(target);

@@ -69,6 +69,7 @@ const HOMES: &[(&str, &[&str])] = &[
     ("metrics-exporter-*", &["kefu-process"]),
     ("moka", &["kefu-state"]),
     ("opentelemetry*", &["kefu-process"]),
+    ("pulldown-cmark", &["kefu-domain"]),
     ("quick-xml", &["kefu-wecom"]),
     ("redis", &["kefu-state"]),
     // WeCom, the model, the export of traces, the simulator's callbacks, and the command's probes and benches.
@@ -87,6 +88,7 @@ const HOMES: &[(&str, &[&str])] = &[
     ("toml", &["kefu-process"]),
     ("tracing-opentelemetry", &["kefu-process"]),
     ("tracing-subscriber", &["kefu-process"]),
+    ("unicode-segmentation", &["kefu-domain"]),
 ];
 
 #[test]
