@@ -10,6 +10,9 @@ use super::run::Run;
 /// How many runs a pair may reach over, itself included.
 const REACH: usize = 5;
 const COMMAS: &str = "，、,";
+const OPENING: &str = "（【《〈「『“‘〔［｛([{￥¥$";
+/// What rather ends a bold text than stands before one.
+const ENDS_WITHIN: &str = "：！？。）】》〉」』”’〕］｝:!?)]}%";
 const SENTENCE_ENDS: &str = "。！？；";
 
 /// What a run does for its line.
@@ -123,7 +126,8 @@ fn likeness(text: &str, open: &Run, close: &Run) -> Option<i32> {
     let sentences = inner
         .trim_end_matches(|sign| SENTENCE_ENDS.contains(sign))
         .contains(|sign| SENTENCE_ENDS.contains(sign));
-    let likeness = beside(open.before) + beside(close.after)
+    let likeness = side(open.before, ENDS_WITHIN, open.after, OPENING)
+        + side(close.after, OPENING, close.before, ENDS_WITHIN)
         - 2 * i32::from(opens_masked)
         - 2 * i32::from(closes_masked)
         - if ends_in_comma {
@@ -137,12 +141,14 @@ fn likeness(text: &str, open: &Run, close: &Run) -> Option<i32> {
     (0 < likeness).then_some(likeness)
 }
 
-fn beside(outside: Option<char>) -> i32 {
-    match outside {
+/// How much one side of a pair looks like the edge of bold: by what stands outside, and by what stands within.
+fn side(outside: Option<char>, rather_within: &str, inside: Option<char>, fitting: &str) -> i32 {
+    let edge = match outside {
         Some(sign) if sign.is_ascii_alphanumeric() => 1,
-        Some(sign) if sign.is_alphanumeric() => 2,
+        Some(sign) if sign.is_alphanumeric() || rather_within.contains(sign) => 2,
         _ => 3,
-    }
+    };
+    edge + i32::from(inside.is_some_and(|sign| fitting.contains(sign)))
 }
 
 /// `尾号**34`, `密码：**`, `张**`, `上海市**区`: as likely a mask as a mark.

@@ -81,7 +81,13 @@ fn is_text_within_line(text: &str, run: &Run) -> bool {
             .is_some_and(|sign| !sign.is_ascii() && sign.is_alphanumeric())
         && is_before_title(&text[run.end..]);
     let mail = run.before == Some('@') || run.after == Some('@');
-    wrong_length || between || mail || masks_digits || masks_name || is_in_path(run)
+    wrong_length || is_in_name(text, run) || between || mail || masks_digits || masks_name || is_in_path(run)
+}
+
+/// `a@b**.example`, `re**.pdf`: a point and a word follow at once.
+fn is_in_name(text: &str, run: &Run) -> bool {
+    let word = |sign: Option<char>| sign.is_some_and(|sign| sign.is_ascii_alphanumeric());
+    word(run.before) && run.after == Some('.') && word(text[run.end..].chars().nth(1))
 }
 
 /// `src/**/*.rs`, `/*.log`: a slash on one side, and no word on the other.

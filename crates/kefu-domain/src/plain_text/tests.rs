@@ -1,3 +1,5 @@
+//! Answers as models write them, and what customers read.
+
 mod laws;
 
 use super::*;

@@ -1,3 +1,5 @@
+//! Long texts and their parts.
+
 use proptest::prelude::*;
 use unicode_segmentation::UnicodeSegmentation;
 

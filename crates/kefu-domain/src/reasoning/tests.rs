@@ -1,3 +1,5 @@
+//! Answers with thoughts and calls of tools, and what is said.
+
 use proptest::prelude::*;
 
 use super::*;
@@ -211,6 +213,33 @@ fn marks_in_masses_are_read_in_linear_time() {
 }
 
 proptest! {
+    #[test]
+    fn no_thought_is_said_and_no_answer_is_lost(
+        blocks in prop::collection::vec(
+            (
+                "[。，\n ]{0,2}[一-龥]{1,6}[。，\n ]",
+                prop::sample::select(vec![
+                    ("<think>", "</think>"), ("<Thinking a=\"1\">\n", "\n</Thinking>"), ("◁think▷", "◁/think▷"),
+                    ("<details>\n<summary>思考</summary>", "</details>"), ("[THINK]", "[/THINK]"),
+                    ("<tool_call>", "</tool_call>"), ("<function=f>", "</function>"),
+                    ("<|channel|>analysis<|message|>", "<|end|>"), ("<｜tool▁calls▁begin｜>", "<｜tool▁calls▁end｜>"),
+                ]),
+                "[a-z `*\n</>|~]{0,40}",
+            ),
+            1..5,
+        ),
+    ) {
+        let answer: String = blocks
+            .iter()
+            .map(|(said, (open, close), thought)| format!("{said}{open}SECRET{thought}SECRET{close}"))
+            .collect();
+        let said = without_thoughts(&answer, &ThoughtMarks::default());
+        prop_assert!(!said.contains("SECRET"), "{:?}: {:?}", answer, said);
+        for (text, _, _) in blocks {
+            prop_assert!(said.contains(text.trim_matches(|sign: char| sign.is_whitespace())), "{:?}: {:?}", answer, said);
+        }
+    }
+
     #[test]
     fn never_panics_and_adds_nothing(
         pieces in prop::collection::vec(prop::sample::select(vec![

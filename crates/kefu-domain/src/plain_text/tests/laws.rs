@@ -88,6 +88,32 @@ const BETWEEN: &[&str] = &[
     " **好** ",
 ];
 
+fn value() -> impl Strategy<Value = String> {
+    prop_oneof![
+        "1[0-9]{2}\\*{4}[0-9]{4}",
+        "[1-9][0-9]{5}\\*{8}[0-9]{3}[0-9X]",
+        "[a-z]{1,3}\\*{1,6}[a-z0-9]{1,3}@[a-z]{1,2}\\*{0,4}[a-z]{0,2}\\.com",
+        "[王李张刘陈杨黄赵吴周]\\*\\*(先生|女士|小姐|经理|同学)",
+        "[0-9]{1,3}\\*\\*[0-9]{1,2}=[0-9]{1,4}",
+        "[0-9]{1,2}\\*[0-9]{1,2}=[0-9]{1,3}",
+        "[a-z]{1,6}__[a-z]{1,6}__v[0-9]\\.pdf",
+        "https://[a-z]{1,5}\\.example/[a-z_*~=&?%.]{0,20}[a-z0-9]",
+        "6222 \\*{4} \\*{4} [0-9]{4}",
+    ]
+}
+
+fn around() -> impl Strategy<Value = String> {
+    prop_oneof![
+        "[一-龥]{0,6}[，。：、；！？（）“” \n]",
+        "[，。；]?[一-龥]{1,4}\\*\\*[一-龥]{2,6}[：！。]?\\*\\*[一-龥]{1,4}[，。 \n]",
+        "\n(- |1\\. |> |# |\\* )\\*\\*[一-龥]{2,5}\\*\\*：",
+        "，`[a-z*_]{1,8}`，",
+        "，\\[[一-龥]{1,4}\\]\\(https://[a-z]{1,5}\\.example/[a-z_]{0,9}\\)，",
+        "[，。 ]__[一-龥]{2,4}__[，。 ]",
+        " ~~[一-龥]{2,4}~~ ",
+    ]
+}
+
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(256))]
 
@@ -126,6 +152,32 @@ proptest! {
             prop_assert!(at.is_some(), "{} is lost from {:?}: {:?}", kept, answer, said);
             from += at.unwrap_or_default() + kept.len();
         }
+    }
+
+    #[test]
+    fn values_of_any_kind_survive_in_any_chinese_text(
+        pieces in prop::collection::vec((around(), value()), 1..8),
+        end in around(),
+    ) {
+        let answer = pieces.iter().map(|(around, kept)| format!("{around}{kept}")).collect::<String>() + "，" + &end;
+        let said = plain(&answer);
+        let mut from = 0;
+        for (_, kept) in pieces {
+            let at = said[from..].find(&kept);
+            prop_assert!(at.is_some(), "{} is lost from {:?}: {:?}", kept, answer, said);
+            from += at.unwrap_or_default() + kept.len();
+        }
+    }
+
+    #[test]
+    fn bold_goes_from_chinese_text(
+        pieces in prop::collection::vec(
+            "[，。；：]?[的了请您可内容必带证件天到账点]{0,4}\\*\\*[“《（]?[的了请您可内容必带证件天到账点0-9A-Z]{2,6}[：！。”》）%]?\\*\\*[的了请您可内容必带证件天到账点]{1,4}[，。！\n]",
+            1..8,
+        ),
+    ) {
+        let answer = pieces.concat();
+        prop_assert!(!plain(&answer).contains('*'), "{:?}: {:?}", answer, plain(&answer));
     }
 
     #[test]
