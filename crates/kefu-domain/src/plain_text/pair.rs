@@ -8,9 +8,43 @@ use super::run::Run;
 
 /// Names of Python and Node between double underscores; they are words of their own.
 const DUNDERS: &[&str] = &[
-    "init", "main", "name", "file", "dict", "doc", "all", "str", "repr", "call", "new", "del", "enter",
-    "exit", "len", "iter", "next", "class", "version", "getitem", "setitem", "getattr", "setattr", "slots",
-    "dirname", "filename", "proto", "import", "builtins", "future", "typename",
+    "init",
+    "main",
+    "name",
+    "file",
+    "dict",
+    "doc",
+    "all",
+    "str",
+    "repr",
+    "call",
+    "new",
+    "del",
+    "enter",
+    "exit",
+    "len",
+    "iter",
+    "next",
+    "class",
+    "version",
+    "getitem",
+    "setitem",
+    "getattr",
+    "setattr",
+    "slots",
+    "dirname",
+    "filename",
+    "proto",
+    "import",
+    "builtins",
+    "future",
+    "typename",
+    "pycache",
+    "tests",
+    "mocks",
+    "snapshots",
+    "fixtures",
+    "debug",
 ];
 /// What holds two masked names together: `**明和**华`.
 const BETWEEN_NAMES: &str = "和与跟及或、，,；;";
@@ -131,15 +165,17 @@ fn is_letter(sign: Option<char>) -> bool {
 }
 
 /// Two runs in the same place of two like values: `尾号**34和尾号**56`, `张**和李**`, `小明**（男），小红**（女）`,
-/// `上海市**区**路**号`.
+/// `上海市**区**路**号`, `密码：**验证码：**`.
 fn masks_two(text: &str, open: &Run, close: &Run) -> bool {
     let ascii = |sign: Option<char>| sign.is_some_and(|sign| sign.is_ascii_alphanumeric());
     let opening = |sign: Option<char>| sign.is_some_and(|sign| OPENING.contains(sign));
+    let colon = |sign: Option<char>| matches!(sign, Some('：' | ':'));
     let named = open.sign == b'*'
         && is_behind_surname(&text[..open.start])
         && is_behind_surname(&text[..close.start]);
     ascii(open.after) && ascii(close.after)
         || ascii(open.before) && ascii(close.before)
+        || colon(open.before) && colon(close.before) && (open.sign == b'_' || !is_letter(close.after))
         || open.masks_place() && close.masks_place()
         || opening(open.after) && opening(close.after) && is_letter(open.before) && is_letter(close.before)
         || named
@@ -192,7 +228,10 @@ fn is_single_mark(text: &str, open: &Run, close: &Run) -> bool {
     let within = |sign: Option<char>, ascii: &str| {
         sign.is_some_and(|sign| sign.is_alphanumeric() || ascii.contains(sign) || is_point(sign))
     };
-    outside(open.before, BEFORE_SINGLE)
+    // `5 *3* 2` is a sum.
+    let words = inner.contains(char::is_alphabetic);
+    words
+        && outside(open.before, BEFORE_SINGLE)
         && outside(close.after, BEHIND_SINGLE)
         && within(first, FIRST_IN_SINGLE)
         && within(last, LAST_IN_SINGLE)

@@ -81,13 +81,27 @@ fn is_text_within_line(text: &str, run: &Run) -> bool {
             .is_some_and(|sign| !sign.is_ascii() && sign.is_alphanumeric())
         && is_before_title(&text[run.end..]);
     let mail = run.before == Some('@') || run.after == Some('@');
-    wrong_length || is_in_name(text, run) || between || mail || masks_digits || masks_name || is_in_path(run)
+    wrong_length
+        || is_in_name(text, run)
+        || is_power(text, run)
+        || between
+        || mail
+        || masks_digits
+        || masks_name
+        || is_in_path(run)
 }
 
 /// `a@b**.example`, `re**.pdf`: a point and a word follow at once.
 fn is_in_name(text: &str, run: &Run) -> bool {
     let word = |sign: Option<char>| sign.is_some_and(|sign| sign.is_ascii_alphanumeric());
     word(run.before) && run.after == Some('.') && word(text[run.end..].chars().nth(1))
+}
+
+/// `(a+b)**2`, `10**-3`.
+fn is_power(text: &str, run: &Run) -> bool {
+    let digit = |sign: Option<char>| sign.is_some_and(|sign| sign.is_ascii_digit());
+    let signed = run.after == Some('-') && digit(text[run.end..].chars().nth(1));
+    matches!(run.before, Some(')' | ']')) && digit(run.after) || digit(run.before) && signed
 }
 
 /// `src/**/*.rs`, `/*.log`: a slash on one side, and no word on the other.

@@ -88,7 +88,12 @@ fn sums_codes_names_and_paths_stay() {
     stays("尺寸 3 * 5 * 2，2 ** 3 ** 2");
     stays("型号 A*B*C 与 KF_A_1_B、snake_case_name、_private_1_");
     stays("__init__.py 和 __main__.py");
-    stays("__init__ 与 __name__");
+    stays("__init__ 与 __name__、__pycache__");
+    stays("(a+b)**2 和 (c+d)**2，10**-3 和 10**-6，5 *3* 2，(2+3)*4*(5+6)");
+    stays("姓名：__电话：__，姓名：___电话：___，姓名：____电话：____");
+    stays("姓名：___电话：___地址：___");
+    stays("密码：**验证码：**");
+    stays("按 *️⃣ 或（*️⃣）、（*️⃣）");
     stays("请看 https://example.com/docs/user__guide__v2.pdf 下载。");
     stays("文件 user__guide__v2.pdf、_readme_.md、a_b_c.txt");
     stays("C:\\my_dir\\_tmp_\\*.txt 和 D:\\_backup_\\**\\x");
@@ -206,6 +211,7 @@ fn code_keeps_its_signs_and_its_indentation() {
     check("用 `a*b*c` 和 `` `x` `` 与 `__y__`", "用 a*b*c 和 `x` 与 __y__");
     check("```\n没有结尾 **x**", "没有结尾 **x**");
     check("~~~ 好的\n**一**", "~~~ 好的\n一");
+    check("``` Please note\na\n```", "Please note\na");
     check("```您好 世界\n**a**\n```", "您好 世界\n**a**");
     check("文\n\n    缩进 **x**\n\n**完**", "文\n\n    缩进 **x**\n\n完");
     check(

@@ -95,7 +95,8 @@ impl Fenced {
         let opening_end = text[start..end].find('\n').map_or(end, |at| start + at + 1);
         let sign = if text[start..].starts_with('~') { '~' } else { '`' };
         let info = text[start..opening_end].trim_start_matches(sign).trim();
-        let language = info.len() <= LANGUAGE_BYTES_MAX && info.is_ascii();
+        let one_word = !info.contains(char::is_whitespace) || info.contains('=');
+        let language = info.len() <= LANGUAGE_BYTES_MAX && info.is_ascii() && one_word;
         let line_start = text[..start].rfind('\n').map_or(0, |at| at + 1);
         let alone = text[line_start..start].trim().is_empty();
         let mut edits = vec![match (language, alone, self.first) {
