@@ -4,6 +4,7 @@
 //! arguments, so every rule can be tested by stating its inputs.
 //! Used by every other library; imports none of ours.
 
+mod address;
 mod budget;
 mod conversation;
 mod id;
@@ -12,6 +13,7 @@ mod millis;
 mod msgid;
 mod plain_text;
 mod planner;
+mod reasoning;
 mod rules;
 mod turn;
 
@@ -23,5 +25,6 @@ pub use millis::Millis;
 pub use msgid::{MSGID_LENGTH, PartName, msgid};
 pub use plain_text::plain_text;
 pub use planner::{TEXT_PART_BYTES_MAX, plan_text};
+pub use reasoning::{InvalidThoughtMarks, ThoughtMarks};
 pub use rules::{HandoverKeywords, InvalidRule, Rules};
 pub use turn::{CallEnd, OpenPart, PartNote, Step, TurnView, next_step};

@@ -1,156 +1,50 @@
-/// Tags between which a model thinks aloud.
-const REASONING_TAGS: [&str; 3] = ["think", "thinking", "reasoning"];
+//! Plain text from what a model writes: thoughts and Markdown go, everything else stays byte for byte.
+//!
+//! A kept parser finds the marks; they are cut out of the original text, which is never rendered anew. The parser
+//! reads a copy of the same length (`shadow.rs`) in which addresses and masked values hold no marks at all.
+//! What is removed is listed in `docs/models.md`.
 
-/// Turns a model's answer into what a chat bubble shows: reasoning blocks and Markdown marks removed.
+mod bold;
+mod code;
+mod edit;
+mod escape;
+mod marks;
+mod pair;
+mod people;
+mod run;
+mod shadow;
+mod table;
+mod tag;
+
+use std::borrow::Cow;
+
+use crate::reasoning::{ThoughtMarks, without_thoughts};
+
+/// Turns a model's answer into what a chat bubble shows.
 ///
 /// Empty when nothing is left; the caller then says its fallback text.
-pub fn plain_text(answer: &str) -> String {
-    let mut lines: Vec<String> = Vec::new();
-    for line in without_reasoning(answer).lines() {
-        let line = plain_line(line.trim_end());
-        let repeats_blank = line.is_empty() && lines.last().is_none_or(String::is_empty);
-        if !repeats_blank {
-            lines.push(line);
-        }
-    }
-    lines.join("\n").trim().to_owned()
+pub fn plain_text(answer: &str, thoughts: &ThoughtMarks) -> String {
+    let text = printable(answer);
+    let said = without_thoughts(&text, thoughts);
+    let edited = edit::applied(&said, marks::edits(&said));
+    edited.trim().to_owned()
 }
 
-/// Cuts `<think>…</think>`; an opening tag that is never closed takes the rest, a closing tag that was never
-/// opened takes what stands before it (some servers swallow the opening tag).
-fn without_reasoning(answer: &str) -> String {
-    let mut text = answer.to_owned();
-    for tag in REASONING_TAGS {
-        let (open, close) = (format!("<{tag}>"), format!("</{tag}>"));
-        while let Some(start) = text.find(&open) {
-            let end = text[start..]
-                .find(&close)
-                .map_or(text.len(), |at| start + at + close.len());
-            text.replace_range(start..end, "");
-        }
-        if let Some(end) = text.find(&close) {
-            text.replace_range(..end + close.len(), "");
-        }
-    }
-    text
-}
-
-fn plain_line(line: &str) -> String {
-    let trimmed = line.trim_start();
-    if trimmed.starts_with("```") || is_rule(trimmed) {
-        return String::new();
-    }
-    let body = without_heading(trimmed);
-    let body = body.strip_prefix("> ").unwrap_or(body);
-    let (bullet, body) = match body.strip_prefix("* ").or_else(|| body.strip_prefix("+ ")) {
-        Some(item) => ("- ", item),
-        None => ("", body),
+/// Without signs that a chat shows as nothing or as something else: control characters but line break and tab,
+/// switches of the writing direction, byte order marks. Joiners and variation selectors stay, emoji need them.
+fn printable(text: &str) -> Cow<'_, str> {
+    let unwanted = |sign: char| {
+        (sign.is_control() && !matches!(sign, '\n' | '\t'))
+            || matches!(sign, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}' | '\u{feff}' | '\u{2028}' | '\u{2029}')
     };
-    format!("{bullet}{}", without_marks(&with_bare_links(body)))
-}
-
-/// `# Title`, up to six levels; `#tag` without a space is text.
-fn without_heading(line: &str) -> &str {
-    let level = line.bytes().take_while(|byte| *byte == b'#').count();
-    match line[level..].strip_prefix(' ') {
-        Some(title) if (1..=6).contains(&level) => title,
-        _ => line,
+    if !text.contains(unwanted) {
+        return Cow::Borrowed(text);
     }
-}
-
-fn is_rule(line: &str) -> bool {
-    3 <= line.len()
-        && ['-', '*', '_']
-            .iter()
-            .any(|mark| line.chars().all(|character| character == *mark))
-}
-
-/// `**bold**`, `__bold__`, `~~struck~~` and `` `code` `` lose their marks; a single `*` or `_` is left alone,
-/// it is as often a product code or a sum as it is emphasis.
-fn without_marks(line: &str) -> String {
-    line.replace("**", "")
-        .replace("__", "")
-        .replace("~~", "")
-        .replace('`', "")
-}
-
-/// `[text](url)` becomes `text (url)`, or the url alone where both are the same.
-fn with_bare_links(line: &str) -> String {
-    let mut plain = String::with_capacity(line.len());
-    let mut rest = line;
-    while let Some((before, text, url, after)) = next_link(rest) {
-        plain.push_str(before.strip_suffix('!').unwrap_or(before));
-        if text.is_empty() || text == url {
-            plain.push_str(url);
-        } else {
-            plain.push_str(&format!("{text} ({url})"));
-        }
-        rest = after;
-    }
-    plain.push_str(rest);
-    plain
-}
-
-fn next_link(line: &str) -> Option<(&str, &str, &str, &str)> {
-    let middle = line.find("](")?;
-    let open = line[..middle].rfind('[')?;
-    let close = middle + line[middle..].find(')')?;
-    Some((
-        &line[..open],
-        &line[open + 1..middle],
-        &line[middle + 2..close],
-        &line[close + 1..],
-    ))
+    let text = text
+        .replace("\r\n", "\n")
+        .replace(['\r', '\u{2028}', '\u{2029}'], "\n");
+    Cow::Owned(text.replace(unwanted, ""))
 }
 
 #[cfg(test)]
-mod tests {
-    use proptest::prelude::*;
-
-    use super::*;
-
-    #[track_caller]
-    fn check(answer: &str, expected: &str) {
-        assert_eq!(plain_text(answer), expected);
-    }
-
-    #[test]
-    fn reasoning_is_not_said_aloud() {
-        check("<think>the customer is angry</think>\n您好！", "您好！");
-        check("still thinking</think>好的", "好的");
-        check("好的<think>never closed", "好的");
-        check("<think>only</think>", "");
-    }
-
-    #[test]
-    fn markdown_marks_go_and_the_text_stays() {
-        check(
-            "# 退款\n\n\n**三天内**到账，见`订单`页",
-            "退款\n\n三天内到账，见订单页",
-        );
-        check("* 一\n+ 二\n- 三", "- 一\n- 二\n- 三");
-        check("```json\n{\"a\":1}\n```", "{\"a\":1}");
-        check(
-            "见[帮助](https://example.com/h)。",
-            "见帮助 (https://example.com/h)。",
-        );
-        check(
-            "![图](https://example.com/p.png)",
-            "图 (https://example.com/p.png)",
-        );
-        check("---\n完", "完");
-    }
-
-    #[test]
-    fn what_only_looks_like_markdown_is_left_alone() {
-        check("#kf-1 2*3=6 A_1", "#kf-1 2*3=6 A_1");
-        check("[未完](", "[未完](");
-    }
-
-    proptest! {
-        #[test]
-        fn never_panics(answer in "\\PC{0,200}") {
-            plain_text(&answer);
-        }
-    }
-}
+mod tests;

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use backon::{BackoffBuilder, ExponentialBuilder};
-use kefu_domain::{HandoverKeywords, Rules};
+use kefu_domain::{HandoverKeywords, Rules, ThoughtMarks};
 use kefu_process::{ExitError, tls};
 use kefu_queue::Queue;
 use kefu_settings::{Settings, SettingsError};
@@ -44,6 +44,7 @@ pub(crate) struct Parts {
     history_max: u32,
     prompt_tokens_max: usize,
     job_limit: Duration,
+    thoughts: ThoughtMarks,
     replies: Replies,
     conversation: ConversationSettings,
     rate_pause: Duration,
@@ -85,6 +86,8 @@ impl Parts {
             history_max: ai.history_max,
             prompt_tokens_max: ai.prompt_tokens_max,
             job_limit: job_limit(ai.timeout),
+            thoughts: ThoughtMarks::parse(&ai.thought_marks)
+                .map_err(|error| SettingsError::new("ai.thought_marks", error.to_string()))?,
             tls,
             wecom,
         })
@@ -107,6 +110,7 @@ impl Parts {
             history_max: self.history_max,
             prompt_tokens_max: self.prompt_tokens_max,
             job_limit: self.job_limit,
+            thoughts: self.thoughts,
             repeated_codes: wecom.repeated_codes().clone(),
             apps: self.apps,
             replies: self.replies,

@@ -1,6 +1,6 @@
 use std::time::Duration;
 
-use kefu_domain::{HandoverKeywords, Rules};
+use kefu_domain::{HandoverKeywords, Rules, ThoughtMarks};
 use kefu_queue::Queue;
 use kefu_state::State;
 use kefu_store::Store;
@@ -28,6 +28,8 @@ pub(crate) struct Context {
     pub(crate) prompt_tokens_max: usize,
     /// No job runs longer.
     pub(crate) job_limit: Duration,
+    /// What in an answer of the model is thought and not said.
+    pub(crate) thoughts: ThoughtMarks,
     pub(crate) first_run_age: Duration,
     /// After a rate limit.
     pub(crate) rate_pause: Duration,

@@ -70,6 +70,8 @@ pub struct AiSettings {
     pub proxy: Option<SecretString>,
     /// Earlier lines of the conversation that the model is shown.
     pub history_max: u32,
+    /// A comma list of `opening…closing`: what stands between is thought, besides the built-in marks.
+    pub thought_marks: String,
 }
 
 /// Section `reply`.

@@ -105,7 +105,9 @@ async fn decide(context: &Context, turn: &Turn) -> Result<(String, Source), Faul
     let Some(model) = &context.model else {
         return Ok(fallback());
     };
-    let answer = ask(context, model, turn).await?.map(|answer| plain_text(&answer));
+    let answer = ask(context, model, turn)
+        .await?
+        .map(|answer| plain_text(&answer, &context.thoughts));
     Ok(answer
         .filter(|answer| !answer.is_empty())
         .map_or_else(fallback, |answer| (answer, Source::Model)))

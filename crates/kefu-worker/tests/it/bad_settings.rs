@@ -27,6 +27,7 @@ fn impossible_settings_are_refused_by_name() {
     check("worker.nothing", "1", "worker.nothing");
     check("apps.default.corp_id", "", "apps.default.corp_id");
     check("ai.base_url", "ftp://example.com", "ai.base_url");
+    check("ai.thought_marks", "<plan>…</plan>, <x>", "ai.thought_marks");
     check("ai.timeout", "0s", "ai.timeout");
     check("reply.rules", "no arrow", "reply.rules");
     check("wecom.api_base", "https://example.com/path", "wecom.api_base");

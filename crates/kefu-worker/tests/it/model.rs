@@ -96,6 +96,19 @@ async fn an_answer_without_words_becomes_the_fallback() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn reasoning_and_markdown_stay_inside() {
     check_said("secret plan</think>\n**您好** `ok`", "您好 ok").await;
+    check_said(
+        "</think>张**先生，138****5678，**已登记**",
+        "张**先生，138****5678，已登记",
+    )
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn marks_of_the_settings_stay_inside() {
+    let kefu = Kefu::with(|setup| setup.set("ai.thought_marks", "【想】…【/想】")).await;
+    kefu.writes("wm1", "secret【/想】您好【想】secret").await;
+    kefu.handled_all(1).await;
+    assert_eq!(kefu.replies("wm1"), ["您好"]);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

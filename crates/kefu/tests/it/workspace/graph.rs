@@ -77,6 +77,7 @@ const HOMES: &[(&str, &[&str])] = &[
     ("metrics-exporter-*", &["kefu-process"]),
     ("moka", &["kefu-state"]),
     ("opentelemetry*", &["kefu-process"]),
+    ("pulldown-cmark", &["kefu-domain"]),
     ("quick-xml", &["kefu-wecom"]),
     ("redis", &["kefu-state"]),
     // WeCom, the model, the export of traces, the simulator's callbacks, and the command's probes and benches.
@@ -95,6 +96,7 @@ const HOMES: &[(&str, &[&str])] = &[
     ("toml", &["kefu-settings"]),
     ("tracing-opentelemetry", &["kefu-process"]),
     ("tracing-subscriber", &["kefu-process"]),
+    ("unicode-segmentation", &["kefu-domain"]),
 ];
 
 #[test]
