@@ -1,6 +1,6 @@
 //! `/simulator/…`: playing customers and agents, setting faults, moving the clock, reading the totals.
 //!
-//! Wrong use answers 400 with `{"error": …}`, unlike the simulated API, which answers as WeCom does.
+//! Wrong use answers 400 with `{"error": …, "code": …}`, unlike the simulated API, which answers as WeCom does.
 
 mod acts;
 mod incoming;
@@ -51,20 +51,36 @@ pub(crate) enum ControlError {
     World(#[from] WorldError),
     #[error("{0}")]
     Refused(String),
+    #[error("advance is longer than a year")]
+    AdvanceTooLong,
+    #[error("{0}")]
+    CallbackUrl(String),
+}
+
+impl ControlError {
+    /// A word for programs; the page has its sentence in each language.
+    fn code(&self) -> &'static str {
+        match self {
+            ControlError::Body(_) => "body",
+            ControlError::World(error) => error.code(),
+            ControlError::Refused(_) => "refused",
+            ControlError::AdvanceTooLong => "advance_too_long",
+            ControlError::CallbackUrl(_) => "callback_url",
+        }
+    }
 }
 
 impl ResponseError for ControlError {
     fn status_code(&self) -> StatusCode {
         match self {
             ControlError::World(WorldError::UnknownCustomer(_)) => StatusCode::NOT_FOUND,
-            ControlError::Body(_) | ControlError::World(_) | ControlError::Refused(_) => {
-                StatusCode::BAD_REQUEST
-            }
+            _ => StatusCode::BAD_REQUEST,
         }
     }
 
     fn error_response(&self) -> HttpResponse {
-        HttpResponse::build(self.status_code()).json(json!({ "error": self.to_string() }))
+        HttpResponse::build(self.status_code())
+            .json(json!({ "error": self.to_string(), "code": self.code() }))
     }
 }
 
@@ -98,6 +114,8 @@ async fn about(simulator: web::Data<Handle>) -> HttpResponse {
         "accounts": settings.accounts,
         "servicers": settings.servicers,
         "callback_url": simulator.callback_url().map(|url| url.to_string()),
+        "callback_trouble": simulator.callback_trouble(),
+        "now_ms": simulator.now(),
     }))
 }
 
@@ -150,7 +168,7 @@ async fn advance(simulator: web::Data<Handle>, body: Bytes) -> Answer {
     }
     let Step { advance } = read(&body)?;
     if ADVANCE_MAX < advance {
-        return Err(ControlError::Refused("advance is longer than a year".to_owned()));
+        return Err(ControlError::AdvanceTooLong);
     }
     simulator.advance_clock(advance);
     Ok(clock(simulator).await)
@@ -170,7 +188,7 @@ async fn callback_url(simulator: web::Data<Handle>, body: Bytes) -> Answer {
         #[serde(default)]
         prove: bool,
     }
-    let refused = |error: anyhow::Error| ControlError::Refused(format!("{error:#}"));
+    let refused = |error: anyhow::Error| ControlError::CallbackUrl(format!("{error:#}"));
     let Address { url, prove } = read(&body)?;
     if prove {
         simulator.prove_callback_url(&url).await.map_err(refused)?;

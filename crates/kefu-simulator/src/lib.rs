@@ -20,6 +20,7 @@ mod simulator;
 pub mod tags;
 pub mod world;
 
+pub use callback::{NotTaken, Trouble};
 pub use faults::{Effect, Fault};
 pub use handle::Handle;
 pub use report::Report;

@@ -56,7 +56,7 @@ pub async fn start(settings: SimulatorSettings, stop: CancellationToken) -> anyh
         posts,
     );
     let deliveries = Deliveries::new(handle.clone(), queue, &settings);
-    let listener = kefu_process::http::bind(settings.listen, "simulate.listen")?;
+    let listener = kefu_process::http::bind(settings.listen, "--listen")?;
     let address = listener
         .local_addr()
         .context("the listening socket has no address")?;
