@@ -19,7 +19,6 @@ use crate::faults::Fault;
 use crate::handle::Handle;
 use crate::world::WorldError;
 
-const PAGE: &str = include_str!("page/index.html");
 /// Tags shown as unanswered.
 const UNANSWERED_MAX: usize = 100;
 /// Longest single step of the clock.
@@ -27,7 +26,6 @@ const ADVANCE_MAX: Duration = Duration::from_secs(365 * 24 * 3_600);
 
 pub(crate) fn routes(config: &mut ServiceConfig) {
     config
-        .route("/", web::get().to(page))
         .route("/simulator", web::get().to(about))
         .route("/simulator/report", web::get().to(report))
         .route("/simulator/unanswered", web::get().to(unanswered))
@@ -93,13 +91,6 @@ fn read<T: DeserializeOwned>(body: &[u8]) -> Result<T, serde_json::Error> {
     } else {
         serde_json::from_slice(body)
     }
-}
-
-async fn page() -> HttpResponse {
-    HttpResponse::Ok()
-        .content_type("text/html; charset=utf-8")
-        .insert_header(("content-security-policy", "default-src 'self' 'unsafe-inline'"))
-        .body(PAGE)
 }
 
 async fn about(simulator: web::Data<Handle>) -> HttpResponse {
@@ -201,4 +192,35 @@ async fn callback_url(simulator: web::Data<Handle>, body: Bytes) -> Answer {
 async fn app_event(simulator: web::Data<Handle>, body: String) -> HttpResponse {
     simulator.app_event(body).await;
     HttpResponse::Accepted().finish()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_code_has_a_sentence_on_the_page_in_both_languages() {
+        let words = include_str!("page/words.js");
+        let name = || "x".to_owned();
+        let world = [
+            WorldError::UnknownAccount(name()),
+            WorldError::InvalidCustomerId,
+            WorldError::UnknownCustomer(name()),
+            WorldError::TooManyCustomers,
+            WorldError::UnknownServicer(name()),
+            WorldError::UnknownMessage(name()),
+            WorldError::NoAccount,
+            WorldError::NotWithServicer,
+        ];
+        let own = [
+            ControlError::Refused(name()),
+            ControlError::AdvanceTooLong,
+            ControlError::CallbackUrl(name()),
+            ControlError::Body(serde_json::from_str::<u8>("x").unwrap_err()),
+        ];
+        for error in world.map(ControlError::World).into_iter().chain(own) {
+            let key = format!("\"{}\": ", error.code());
+            assert_eq!(words.matches(&key).count(), 2, "{key}");
+        }
+    }
 }

@@ -13,6 +13,7 @@ pub mod faults;
 mod handle;
 mod ids;
 mod model;
+mod page;
 pub mod report;
 pub mod script;
 pub mod settings;

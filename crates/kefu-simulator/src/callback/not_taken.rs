@@ -106,6 +106,8 @@ mod tests {
             NotTaken::Echo,
         ] {
             assert!(not_taken.line("http://a/b").contains("http://a/b"), "{not_taken}");
+            let key = format!("\"{}\": ", not_taken.code());
+            assert_eq!(include_str!("../page/words.js").matches(&key).count(), 2, "{key}");
         }
     }
 }
