@@ -6,6 +6,7 @@ mod control;
 mod counting;
 mod http;
 mod model;
+mod page;
 mod play;
 mod rules_events;
 mod rules_send;
