@@ -4,6 +4,7 @@ mod bot;
 mod callbacks;
 mod control;
 mod counting;
+mod document;
 mod http;
 mod model;
 mod page;
