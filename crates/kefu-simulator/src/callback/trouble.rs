@@ -72,8 +72,9 @@ impl Troubles {
     /// The line that is due in the log, if one is: only what was said is taken back.
     pub(crate) fn taken(&mut self) -> Option<String> {
         let trouble = self.current.take()?;
+        let calls = if trouble.failures == 1 { "call" } else { "calls" };
         let line = format!(
-            "{} takes callbacks again after {} failed calls",
+            "{} takes callbacks now, after {} failed {calls}",
             trouble.url, trouble.failures
         );
         std::mem::take(&mut self.was_said).then_some(line)
@@ -129,7 +130,11 @@ mod tests {
         let (mut troubles, start) = (Troubles::default(), Instant::now());
         let url = address("http://a/callback");
         assert!(troubles.failed(&url, &NotTaken::Status(503), 0, start).is_some());
-        assert!(troubles.taken().unwrap().contains("after 1 failed"));
+        let taken = troubles.taken().unwrap();
+        assert_eq!(
+            taken,
+            "http://a/callback takes callbacks now, after 1 failed call"
+        );
         for _ in 0..100 {
             assert_eq!(troubles.failed(&url, &NotTaken::Status(503), 0, start), None);
             assert_eq!(troubles.taken(), None);
