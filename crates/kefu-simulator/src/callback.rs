@@ -2,18 +2,24 @@
 //! 200 is a failure, three more tries.
 
 mod caller;
+mod not_taken;
+mod trouble;
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use reqwest::StatusCode;
+use kefu_wecom::crypto::Sealed;
+use reqwest::{StatusCode, Url};
 use tokio::sync::{Semaphore, mpsc};
 use tokio::task::JoinSet;
 use tokio::time::{sleep, timeout};
 use tokio_util::sync::CancellationToken;
-use tracing::{debug, warn};
+use tracing::debug;
 
 pub(crate) use caller::Caller;
+pub use not_taken::NotTaken;
+pub use trouble::Trouble;
+pub(crate) use trouble::Troubles;
 
 use crate::handle::Handle;
 use crate::settings::SimulatorSettings;
@@ -25,6 +31,7 @@ pub(crate) const ATTEMPTS: u32 = 4;
 pub(crate) const QUEUE_MAX: usize = 1_024;
 /// Callbacks under way, those that wait for their next try included.
 const UNDER_WAY_MAX: usize = 4_096;
+
 /// One callback before it is sealed.
 #[derive(Clone, Debug)]
 pub(crate) struct Post {
@@ -131,22 +138,36 @@ async fn deliver_once(sender: &Sender, post: &Post) {
             return;
         };
         let started = Instant::now();
-        let answered = timeout(sender.timeout, caller.call(url, &sealed)).await;
-        let mut world = sender.handle.world();
-        let tally = world.callbacks_mut();
-        tally.attempts += 1;
-        tally.retries += u64::from(1 < attempt);
-        match answered {
-            Ok(Ok(StatusCode::OK)) => {
+        let outcome = try_once(sender, caller, &url, &sealed).await;
+        {
+            let mut world = sender.handle.world();
+            let tally = world.callbacks_mut();
+            tally.attempts += 1;
+            tally.retries += u64::from(1 < attempt);
+            if outcome.is_ok() {
                 tally.delivered += 1;
                 tally.latency_ms.add(started.elapsed().as_secs_f64() * 1_000.0);
-                return;
             }
-            Ok(Ok(status)) => debug!(status = status.as_u16(), attempt, "callback was refused"),
-            Ok(Err(error)) => debug!(%error, attempt, "callback did not get through"),
-            Err(_) => debug!(attempt, "callback was not answered in time"),
+        }
+        match outcome {
+            Ok(()) => return sender.handle.callback_taken(&url),
+            Err(why) => {
+                debug!(attempt, "callback was not taken: {why}");
+                sender.handle.callback_failed(&url, &why);
+            }
         }
     }
     sender.handle.world().callbacks_mut().given_up += 1;
-    warn!("callback failed {ATTEMPTS} times and is given up");
+    debug!("callback failed {ATTEMPTS} times and is given up");
+}
+
+async fn try_once(sender: &Sender, caller: &Caller, url: &Url, sealed: &Sealed) -> Result<(), NotTaken> {
+    match timeout(sender.timeout, caller.call(url.clone(), sealed)).await {
+        Ok(Ok(StatusCode::OK)) => Ok(()),
+        Ok(Ok(status)) => Err(NotTaken::status(status)),
+        Ok(Err(error)) => Err(error.into()),
+        Err(_) => Err(NotTaken::Late {
+            seconds: sender.timeout.as_secs(),
+        }),
+    }
 }

@@ -1,6 +1,6 @@
 //! `/simulator/…`: playing customers and agents, setting faults, moving the clock, reading the totals.
 //!
-//! Wrong use answers 400 with `{"error": …}`, unlike the simulated API, which answers as WeCom does.
+//! Wrong use answers 400 with `{"error": …, "code": …}`, unlike the simulated API, which answers as WeCom does.
 
 mod acts;
 mod incoming;
@@ -19,7 +19,6 @@ use crate::faults::Fault;
 use crate::handle::Handle;
 use crate::world::WorldError;
 
-const PAGE: &str = include_str!("page/index.html");
 /// Tags shown as unanswered.
 const UNANSWERED_MAX: usize = 100;
 /// Longest single step of the clock.
@@ -27,7 +26,6 @@ const ADVANCE_MAX: Duration = Duration::from_secs(365 * 24 * 3_600);
 
 pub(crate) fn routes(config: &mut ServiceConfig) {
     config
-        .route("/", web::get().to(page))
         .route("/simulator", web::get().to(about))
         .route("/simulator/report", web::get().to(report))
         .route("/simulator/unanswered", web::get().to(unanswered))
@@ -51,20 +49,36 @@ pub(crate) enum ControlError {
     World(#[from] WorldError),
     #[error("{0}")]
     Refused(String),
+    #[error("advance is longer than a year")]
+    AdvanceTooLong,
+    #[error("{0}")]
+    CallbackUrl(String),
+}
+
+impl ControlError {
+    /// A word for programs; the page has its sentence in each language.
+    fn code(&self) -> &'static str {
+        match self {
+            ControlError::Body(_) => "body",
+            ControlError::World(error) => error.code(),
+            ControlError::Refused(_) => "refused",
+            ControlError::AdvanceTooLong => "advance_too_long",
+            ControlError::CallbackUrl(_) => "callback_url",
+        }
+    }
 }
 
 impl ResponseError for ControlError {
     fn status_code(&self) -> StatusCode {
         match self {
             ControlError::World(WorldError::UnknownCustomer(_)) => StatusCode::NOT_FOUND,
-            ControlError::Body(_) | ControlError::World(_) | ControlError::Refused(_) => {
-                StatusCode::BAD_REQUEST
-            }
+            _ => StatusCode::BAD_REQUEST,
         }
     }
 
     fn error_response(&self) -> HttpResponse {
-        HttpResponse::build(self.status_code()).json(json!({ "error": self.to_string() }))
+        HttpResponse::build(self.status_code())
+            .json(json!({ "error": self.to_string(), "code": self.code() }))
     }
 }
 
@@ -79,13 +93,6 @@ fn read<T: DeserializeOwned>(body: &[u8]) -> Result<T, serde_json::Error> {
     }
 }
 
-async fn page() -> HttpResponse {
-    HttpResponse::Ok()
-        .content_type("text/html; charset=utf-8")
-        .insert_header(("content-security-policy", "default-src 'self' 'unsafe-inline'"))
-        .body(PAGE)
-}
-
 async fn about(simulator: web::Data<Handle>) -> HttpResponse {
     let world = simulator.world();
     let settings = world.settings();
@@ -98,6 +105,8 @@ async fn about(simulator: web::Data<Handle>) -> HttpResponse {
         "accounts": settings.accounts,
         "servicers": settings.servicers,
         "callback_url": simulator.callback_url().map(|url| url.to_string()),
+        "callback_trouble": simulator.callback_trouble(),
+        "now_ms": simulator.now(),
     }))
 }
 
@@ -150,7 +159,7 @@ async fn advance(simulator: web::Data<Handle>, body: Bytes) -> Answer {
     }
     let Step { advance } = read(&body)?;
     if ADVANCE_MAX < advance {
-        return Err(ControlError::Refused("advance is longer than a year".to_owned()));
+        return Err(ControlError::AdvanceTooLong);
     }
     simulator.advance_clock(advance);
     Ok(clock(simulator).await)
@@ -170,7 +179,7 @@ async fn callback_url(simulator: web::Data<Handle>, body: Bytes) -> Answer {
         #[serde(default)]
         prove: bool,
     }
-    let refused = |error: anyhow::Error| ControlError::Refused(format!("{error:#}"));
+    let refused = |error: anyhow::Error| ControlError::CallbackUrl(format!("{error:#}"));
     let Address { url, prove } = read(&body)?;
     if prove {
         simulator.prove_callback_url(&url).await.map_err(refused)?;
@@ -183,4 +192,35 @@ async fn callback_url(simulator: web::Data<Handle>, body: Bytes) -> Answer {
 async fn app_event(simulator: web::Data<Handle>, body: String) -> HttpResponse {
     simulator.app_event(body).await;
     HttpResponse::Accepted().finish()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_code_has_a_sentence_on_the_page_in_both_languages() {
+        let words = include_str!("page/words.js");
+        let name = || "x".to_owned();
+        let world = [
+            WorldError::UnknownAccount(name()),
+            WorldError::InvalidCustomerId,
+            WorldError::UnknownCustomer(name()),
+            WorldError::TooManyCustomers,
+            WorldError::UnknownServicer(name()),
+            WorldError::UnknownMessage(name()),
+            WorldError::NoAccount,
+            WorldError::NotWithServicer,
+        ];
+        let own = [
+            ControlError::Refused(name()),
+            ControlError::AdvanceTooLong,
+            ControlError::CallbackUrl(name()),
+            ControlError::Body(serde_json::from_str::<u8>("x").unwrap_err()),
+        ];
+        for error in world.map(ControlError::World).into_iter().chain(own) {
+            let key = format!("\"{}\": ", error.code());
+            assert_eq!(words.matches(&key).count(), 2, "{key}");
+        }
+    }
 }

@@ -1,13 +1,16 @@
 //! What the servers, the scripts and the users of the simulator share.
 
+mod address;
+
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use anyhow::{Context, ensure};
 use reqwest::Url;
 use tokio::sync::{mpsc, watch};
 
-use crate::callback::{Caller, Post};
+pub(crate) use address::parse_callback_url;
+
+use crate::callback::{Caller, Post, Troubles};
 use crate::clock::Clock;
 use crate::faults::{Fault, Faults, Plan};
 use crate::report::Report;
@@ -26,6 +29,7 @@ struct Shared {
     faults: Mutex<Faults>,
     clock: Clock,
     callback_url: Mutex<Option<Url>>,
+    troubles: Mutex<Troubles>,
     caller: Caller,
     posts: mpsc::Sender<Post>,
     /// Counts changes of what customers see.
@@ -45,6 +49,7 @@ impl Handle {
                 faults: Mutex::default(),
                 clock: Clock::default(),
                 callback_url: Mutex::new(callback_url),
+                troubles: Mutex::default(),
                 caller,
                 posts,
                 changes: watch::Sender::new(0),
@@ -63,25 +68,6 @@ impl Handle {
     /// Tags of customer messages without a visible reply, at most `most`.
     pub fn unanswered(&self, most: usize) -> Vec<String> {
         self.world().unanswered(most)
-    }
-
-    /// Where callbacks go from now on.
-    pub fn set_callback_url(&self, url: &str) -> anyhow::Result<()> {
-        *lock(&self.shared.callback_url) = Some(parse_callback_url(url)?);
-        Ok(())
-    }
-
-    /// What WeCom's console does before it saves an address: a GET whose decrypted echo has to come back.
-    /// The error says what the address did instead.
-    pub async fn prove_callback_url(&self, url: &str) -> anyhow::Result<()> {
-        self.shared
-            .caller
-            .prove(parse_callback_url(url)?, self.now() / 1_000)
-            .await
-    }
-
-    pub fn callback_url(&self) -> Option<Url> {
-        lock(&self.shared.callback_url).clone()
     }
 
     /// Sets a fault; the error says what is wrong with it.
@@ -242,17 +228,6 @@ impl Handle {
     pub(crate) fn world(&self) -> MutexGuard<'_, World> {
         lock(&self.shared.world)
     }
-}
-
-/// A callback address: http or https, with a host.
-pub(crate) fn parse_callback_url(url: &str) -> anyhow::Result<Url> {
-    let parsed = Url::parse(url).with_context(|| format!("callback URL {url:?} is no URL"))?;
-    ensure!(
-        matches!(parsed.scheme(), "http" | "https"),
-        "callback URL {url:?} is neither http nor https"
-    );
-    ensure!(parsed.has_host(), "callback URL {url:?} has no host");
-    Ok(parsed)
 }
 
 /// A panic elsewhere leaves counters and queues that are still usable.

@@ -13,6 +13,7 @@ pub mod faults;
 mod handle;
 mod ids;
 mod model;
+mod page;
 pub mod report;
 pub mod script;
 pub mod settings;
@@ -20,6 +21,7 @@ mod simulator;
 pub mod tags;
 pub mod world;
 
+pub use callback::{NotTaken, Trouble};
 pub use faults::{Effect, Fault};
 pub use handle::Handle;
 pub use report::Report;

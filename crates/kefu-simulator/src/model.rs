@@ -1,7 +1,9 @@
 //! A language model with predictable answers, in OpenAI's form: `POST /v1/chat/completions`.
 //!
-//! It answers the user messages after the last assistant message: with every tag it finds in them, or else
-//! with an echo of the last one.
+//! It answers all that was written after the last assistant message: with every tag it finds there, or else
+//! with an echo of each line (`echo.rs`).
+
+mod echo;
 
 use actix_web::web::{self, Bytes, ServiceConfig};
 use actix_web::{HttpRequest, HttpResponse};
@@ -13,8 +15,6 @@ use crate::connection;
 use crate::handle::Handle;
 use crate::tags;
 
-/// How much of a message without a tag comes back, in characters.
-const ECHO_CHARACTERS_MAX: usize = 200;
 /// Largest request.
 const REQUEST_BYTES_MAX: usize = 4 * 1024 * 1024;
 const NAME: &str = "kefu-simulator";
@@ -92,6 +92,7 @@ async fn models() -> HttpResponse {
     }))
 }
 
+/// Tags are never left out, however many: somebody counts them. An echo is bounded.
 fn answer(messages: &[Message]) -> String {
     let after = messages
         .iter()
@@ -108,17 +109,10 @@ fn answer(messages: &[Message]) -> String {
             found.push(tag);
         }
     }
-    if !found.is_empty() {
-        return format!("收到 {}", found.join(" "));
-    }
-    match open.last() {
-        Some(text) => {
-            format!(
-                "（演示模型）您说：{}",
-                text.chars().take(ECHO_CHARACTERS_MAX).collect::<String>()
-            )
-        }
-        None => "（演示模型）您好".to_owned(),
+    if found.is_empty() {
+        echo::echo(&open)
+    } else {
+        format!("收到 {}", found.join(" "))
     }
 }
 
@@ -202,10 +196,41 @@ mod tests {
     }
 
     #[test]
-    fn a_message_without_a_tag_is_echoed() {
+    fn everything_after_the_last_answer_is_echoed_however_it_is_split() {
+        let expected = "（演示模型）您说：\n在吗\n我要退货\n订单是昨天的";
         check(
-            json!([{ "role": "user", "content": "你好" }]),
-            "（演示模型）您说：你好",
+            json!([
+                { "role": "user", "content": "以前的" },
+                { "role": "assistant", "content": "好" },
+                { "role": "user", "content": "在吗" },
+                { "role": "user", "content": "我要退货" },
+                { "role": "user", "content": "订单是昨天的" },
+            ]),
+            expected,
+        );
+        check(
+            json!([
+                { "role": "user", "content": "以前的" },
+                { "role": "assistant", "content": "好" },
+                { "role": "user", "content": "在吗\n我要退货\n订单是昨天的" },
+            ]),
+            expected,
+        );
+        check(
+            json!([
+                { "role": "user", "content": [{ "type": "text", "text": "在吗\n我要退货" }] },
+                { "role": "system", "content": "现在是星期五" },
+                { "role": "user", "content": "订单是昨天的" },
+            ]),
+            expected,
+        );
+    }
+
+    #[test]
+    fn tags_on_lines_of_one_message_are_all_repeated() {
+        check(
+            json!([{ "role": "user", "content": "a #kf-1\nb #kf-2\n\nc #kf-1" }]),
+            "收到 #kf-1 #kf-2",
         );
     }
 }

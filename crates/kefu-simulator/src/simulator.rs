@@ -17,7 +17,7 @@ use crate::handle::{Handle, parse_callback_url};
 use crate::report::Report;
 use crate::settings::{Credentials, SimulatorSettings};
 use crate::world::World;
-use crate::{api, connection, control, model};
+use crate::{api, connection, control, model, page};
 
 /// Server threads: the rules hold one lock, so more would only wait.
 const THREADS: usize = 2;
@@ -56,7 +56,7 @@ pub async fn start(settings: SimulatorSettings, stop: CancellationToken) -> anyh
         posts,
     );
     let deliveries = Deliveries::new(handle.clone(), queue, &settings);
-    let listener = kefu_process::http::bind(settings.listen, "simulate.listen")?;
+    let listener = kefu_process::http::bind(settings.listen, "--listen")?;
     let address = listener
         .local_addr()
         .context("the listening socket has no address")?;
@@ -69,6 +69,7 @@ pub async fn start(settings: SimulatorSettings, stop: CancellationToken) -> anyh
             .configure(api::routes)
             .configure(model::routes)
             .configure(control::routes)
+            .configure(page::routes)
             // After our own routes: `/` is the page here.
             .configure(|config| ops::configure(config, operations.clone()))
     })

@@ -52,8 +52,6 @@ const CUSTOMERS_MAX: usize = 100_000;
 /// Sent msgids an account remembers; the oldest go first.
 const MSGIDS_MAX: usize = 200_000;
 
-const NO_ACCOUNT: WorldError = WorldError::Impossible("the simulator has no account");
-
 /// One simulated corp with one app.
 #[derive(Debug)]
 pub struct World {
@@ -120,8 +118,26 @@ pub enum WorldError {
     UnknownServicer(String),
     #[error("message {0:?} is not in this conversation's recent lines")]
     UnknownMessage(String),
-    #[error("{0}")]
-    Impossible(&'static str),
+    #[error("the simulator has no account")]
+    NoAccount,
+    #[error("only a session that is with an agent can be ended by one")]
+    NotWithServicer,
+}
+
+impl WorldError {
+    /// A word for programs; the page has its sentence in each language.
+    pub fn code(&self) -> &'static str {
+        match self {
+            WorldError::UnknownAccount(_) => "unknown_account",
+            WorldError::InvalidCustomerId => "invalid_customer_id",
+            WorldError::UnknownCustomer(_) => "unknown_customer",
+            WorldError::TooManyCustomers => "too_many_customers",
+            WorldError::UnknownServicer(_) => "unknown_servicer",
+            WorldError::UnknownMessage(_) => "unknown_message",
+            WorldError::NoAccount => "no_account",
+            WorldError::NotWithServicer => "not_with_servicer",
+        }
+    }
 }
 
 impl World {
@@ -191,7 +207,7 @@ impl World {
     fn account_named(&self, open_kfid: Option<&str>) -> Result<usize, WorldError> {
         let Some(open_kfid) = open_kfid else {
             return if self.accounts.is_empty() {
-                Err(NO_ACCOUNT)
+                Err(WorldError::NoAccount)
             } else {
                 Ok(0)
             };

@@ -67,6 +67,9 @@ pub(crate) enum Command {
 
 #[derive(Debug, Args)]
 pub(crate) struct DemoArgs {
+    /// Where the simulated WeCom and its page listen; port 0 takes a free one. Whoever reaches it may play
+    #[arg(long, default_value = "127.0.0.1:0", value_name = "ADDRESS")]
+    pub(crate) listen: SocketAddr,
     /// Scripted customers
     #[arg(long, default_value_t = 20, value_parser = clap::value_parser!(u32).range(1..=10_000))]
     pub(crate) customers: u32,
@@ -102,10 +105,10 @@ pub(crate) enum Role {
 /// The simulated corp takes `apps.default` of your settings if it is set, else fixed demonstration values.
 #[derive(Debug, Args)]
 pub(crate) struct SimulateArgs {
-    /// Where the simulated WeCom listens: its API, its model and the customers' page
+    /// Where the simulated WeCom listens: its API, its model and the customers' page. Whoever reaches it may play
     #[arg(long, default_value = "127.0.0.1:3900", value_name = "ADDRESS")]
     pub(crate) listen: SocketAddr,
-    /// Where it sends callbacks
+    /// Where it sends callbacks; the script begins when somebody answers there
     #[arg(long, default_value = "http://127.0.0.1:3001/callback", value_name = "URL")]
     pub(crate) callback: String,
     /// Scripted customers
@@ -120,7 +123,7 @@ pub(crate) struct SimulateArgs {
     /// Most messages in one page of sync_msg, below what Kefu asks for
     #[arg(long, default_value_t = 1000, value_parser = clap::value_parser!(u32).range(1..=1000))]
     pub(crate) page_size: u32,
-    /// End after the script
+    /// End after the script, or after 15 s in which nobody answered at the callback address
     #[arg(long)]
     pub(crate) once: bool,
     /// Totals as one JSON object on stdout

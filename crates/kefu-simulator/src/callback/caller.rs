@@ -2,14 +2,14 @@
 
 use std::time::Duration;
 
-use anyhow::{Context, bail, ensure};
+use anyhow::Context;
 use futures::StreamExt;
 use kefu_wecom::CallbackKey;
 use kefu_wecom::crypto::Sealed;
 use reqwest::{Client, Response, StatusCode, Url, redirect};
 use tokio::time::timeout;
 
-use super::Post;
+use super::{NotTaken, Post};
 use crate::settings::SimulatorSettings;
 
 /// An answer's body is read to its end, up to here, so that the connection can be used again.
@@ -73,23 +73,21 @@ impl Caller {
 
     /// The GET by which WeCom's console proves an address before it saves it (doc 91116): the decrypted text
     /// has to come back alone, within a second.
-    pub(crate) async fn prove(&self, url: Url, now_s: i64) -> anyhow::Result<()> {
+    pub(crate) async fn prove(&self, url: Url, now_s: i64) -> Result<(), NotTaken> {
         let echo = rand::random_range(1_000_000_000_000_000_000..u64::MAX).to_string();
         let url = with_query(url, &self.sealed(echo.as_bytes(), now_s).echo_query());
         let answered = timeout(ECHO_TIMEOUT, async {
             let response = self.client.get(url).send().await?;
             Ok::<_, reqwest::Error>((response.status(), read(response).await?))
         });
-        let Ok(answered) = answered.await else {
-            bail!("the address did not answer within a second")
+        let late = NotTaken::Late {
+            seconds: ECHO_TIMEOUT.as_secs(),
         };
-        let (status, body) = answered.map_err(reqwest::Error::without_url)?;
-        ensure!(status == StatusCode::OK, "the address answered {status}");
-        ensure!(
-            body == echo.as_bytes(),
-            "the address answered something else than the decrypted echo"
-        );
-        Ok(())
+        match answered.await.map_err(|_| late)?? {
+            (StatusCode::OK, body) if body == echo.as_bytes() => Ok(()),
+            (StatusCode::OK, _) => Err(NotTaken::Echo),
+            (status, _) => Err(NotTaken::status(status)),
+        }
     }
 
     fn sealed(&self, plaintext: &[u8], created_s: i64) -> Sealed {

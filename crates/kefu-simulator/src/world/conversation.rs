@@ -76,6 +76,8 @@ pub struct Chat {
     pub servicer: Option<String>,
     /// Sends the API still has for the customer's last message.
     pub budget_left: u32,
+    /// The customer's last message; without one nothing may be sent, and nothing has gone wrong.
+    pub last_message_ms: Option<i64>,
     /// Until the 48 hours end.
     pub window_left_ms: i64,
     pub lines: Vec<Line>,
@@ -186,6 +188,7 @@ impl World {
             state: conversation.state.number(),
             servicer: conversation.servicer.clone(),
             budget_left,
+            last_message_ms: conversation.last_message_ms,
             window_left_ms,
             lines,
             lines_total: conversation.lines_total,

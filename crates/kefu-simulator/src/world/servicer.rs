@@ -149,9 +149,7 @@ impl World {
     ) -> Result<Arrival, WorldError> {
         let conversation = self.conversation_mut(account, customer);
         if conversation.state != State::Human {
-            return Err(WorldError::Impossible(
-                "only a session that is with an agent can be ended by one",
-            ));
+            return Err(WorldError::NotWithServicer);
         }
         conversation.state = State::Ended;
         conversation.servicer = None;

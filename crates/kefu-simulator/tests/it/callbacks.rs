@@ -188,3 +188,120 @@ async fn an_address_is_proved_by_its_echo() {
     assert!(status == 400 && why.contains("403"), "{status} {why}");
     assert_eq!(simulator.handle.callback_url().unwrap().as_str(), honest.url());
 }
+
+/// What the page is told about the callback address.
+async fn about(simulator: &Running) -> serde_json::Value {
+    let url = format!("{}/simulator", simulator.url);
+    simulator
+        .client
+        .get(url)
+        .send()
+        .await
+        .unwrap()
+        .json()
+        .await
+        .unwrap()
+}
+
+/// A port that was free a moment ago: nobody answers there.
+fn nobody() -> String {
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    format!("http://{}/callback?key=secret", listener.local_addr().unwrap())
+}
+
+#[tokio::test]
+async fn who_is_not_called_back_is_told_so_with_address_and_reason() {
+    let url = nobody();
+    let simulator = Running::with(|settings| settings.callback_url = Some(url.clone())).await;
+    assert_eq!(about(&simulator).await["callback_trouble"], json!(null));
+    simulator.write("wm1", "anybody there?").await;
+    let trouble = tried(&simulator, "nobody").await;
+    assert_eq!(trouble["url"], url.split('?').next().unwrap());
+    assert_eq!(
+        (&trouble["reason"], &trouble["status"]),
+        (&json!("connection refused"), &json!(null))
+    );
+    assert!(0 < trouble["failures"].as_u64().unwrap());
+}
+
+/// Waits for a trouble of this code.
+async fn tried(simulator: &Running, code: &str) -> serde_json::Value {
+    let deadline = tokio::time::Instant::now() + Duration::from_secs(20);
+    loop {
+        let trouble = about(simulator).await["callback_trouble"].clone();
+        if trouble["code"] == code {
+            return trouble;
+        }
+        assert!(tokio::time::Instant::now() < deadline, "{trouble}");
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+}
+
+#[tokio::test]
+async fn each_kind_of_trouble_has_its_word() {
+    let refusing = Receiver::answering(|_| 403);
+    let simulator = Running::with(|settings| {
+        settings.callback_url = Some(refusing.url());
+        settings.callback_timeout = Duration::from_millis(200);
+    })
+    .await;
+    simulator.write("wm1", "hi").await;
+    assert_eq!(tried(&simulator, "status").await["status"], 403);
+    let silent = Receiver::silent();
+    simulator.handle.set_callback_url(&silent.url()).unwrap();
+    assert_eq!(
+        about(&simulator).await["callback_trouble"],
+        json!(null),
+        "somebody else is called"
+    );
+    simulator.write("wm1", "hi").await;
+    tried(&simulator, "late").await;
+    // Accepts, reads nothing, and hangs up.
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let rude = format!("http://{}/callback", listener.local_addr().unwrap());
+    simulator.handle.set_callback_url(&rude).unwrap();
+    simulator.write("wm1", "hi").await;
+    let hanging_up = async {
+        loop {
+            drop(listener.accept().await.unwrap());
+        }
+    };
+    tokio::select! {
+        () = hanging_up => (),
+        _ = tried(&simulator, "broken") => (),
+    }
+}
+
+#[tokio::test]
+async fn a_callback_that_is_taken_ends_the_trouble() {
+    let calls = Arc::new(AtomicU32::new(0));
+    let counted = Arc::clone(&calls);
+    let receiver = Receiver::answering(move |_| match counted.fetch_add(1, Ordering::SeqCst) {
+        0 | 1 => 500,
+        _ => 200,
+    });
+    let simulator = Running::with(|settings| {
+        settings.callback_url = Some(receiver.url());
+        settings.callback_retry_spacing = Duration::from_millis(300);
+    })
+    .await;
+    simulator.write("wm1", "hi").await;
+    assert_eq!(tried(&simulator, "status").await["status"], 500);
+    receiver.settled(&simulator, |report| report.callbacks == 1).await;
+    assert_eq!(simulator.handle.callback_trouble(), None);
+}
+
+#[tokio::test]
+async fn somebody_is_there_as_soon_as_anything_is_answered() {
+    let simulator = Running::with(|settings| settings.callback_url = Some(nobody())).await;
+    let answered = async |within: u64| {
+        let within = Duration::from_millis(within);
+        simulator.handle.callback_is_answered(within).await
+    };
+    assert!(!answered(300).await);
+    assert_eq!(simulator.handle.callback_trouble().unwrap().code, "nobody");
+    let refusing = Receiver::answering(|_| 403);
+    simulator.handle.set_callback_url(&refusing.url()).unwrap();
+    assert!(answered(20_000).await);
+    assert_eq!(simulator.handle.callback_trouble().unwrap().status, Some(403));
+}

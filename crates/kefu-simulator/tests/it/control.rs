@@ -171,34 +171,88 @@ async fn the_report_is_json_and_faults_can_be_listed_and_cleared() {
 }
 
 #[tokio::test]
-async fn the_page_needs_nothing_from_elsewhere_and_health_is_answered() {
+async fn health_is_answered() {
     let simulator = Running::start().await;
-    let page = simulator.client.get(&simulator.url).send().await.unwrap();
-    assert!(
-        page.headers()["content-type"]
-            .to_str()
-            .unwrap()
-            .starts_with("text/html")
-    );
-    let html = page.text().await.unwrap();
-    assert!(html.contains("<!doctype html>"));
-    let live = simulator
-        .client
-        .get(format!("{}/health/live", simulator.url))
-        .send()
-        .await
-        .unwrap();
-    assert_eq!(live.status(), 200);
-    let ready = simulator
-        .client
-        .get(format!("{}/health/ready", simulator.url))
-        .send()
-        .await
-        .unwrap();
-    assert_eq!(ready.status(), 200);
-    for outside in ["http://", "https://", "//cdn", "@import"] {
-        assert!(!html.contains(outside), "the page names {outside}");
+    for path in ["live", "ready"] {
+        let url = format!("{}/health/{path}", simulator.url);
+        assert_eq!(
+            simulator.client.get(url).send().await.unwrap().status(),
+            200,
+            "{path}"
+        );
     }
+}
+
+#[tokio::test]
+async fn every_refusal_has_a_word_for_programs_beside_its_sentence() {
+    let simulator = Running::start().await;
+    simulator.write("wm1", "hi").await;
+    let servicer = |name: &str, act: &str| json!({ "servicer": name, "act": act });
+    for (path, body, code) in [
+        (
+            "customers/a%20b/messages",
+            json!({ "text": "hi" }),
+            "invalid_customer_id",
+        ),
+        (
+            "customers/wm1/messages",
+            json!({ "text": "hi", "account": "wkNobody" }),
+            "unknown_account",
+        ),
+        ("customers/wm1/messages", json!({}), "refused"),
+        (
+            "customers/wmNobody/servicer",
+            servicer("AgentLi", "take"),
+            "unknown_customer",
+        ),
+        (
+            "customers/wm1/servicer",
+            servicer("Nobody", "take"),
+            "unknown_servicer",
+        ),
+        (
+            "customers/wm1/servicer",
+            servicer("AgentLi", "end"),
+            "not_with_servicer",
+        ),
+        (
+            "customers/wm1/recall",
+            json!({ "msgid": "none" }),
+            "unknown_message",
+        ),
+        ("clock", json!({ "advance": "2years" }), "advance_too_long"),
+        ("clock", json!({ "back": "1h" }), "body"),
+        ("callback-url", json!({ "url": "ftp://x" }), "callback_url"),
+    ] {
+        let answer: Value = simulator.control(path, body).await.json().await.unwrap();
+        assert_eq!(answer["code"], code, "{path}: {answer}");
+        assert!(answer["error"].is_string());
+    }
+}
+
+#[tokio::test]
+async fn a_screen_tells_a_conversation_that_has_not_begun_from_one_that_is_over() {
+    let simulator = Running::start().await;
+    let last_message = async || {
+        let url = format!("{}/simulator/customers/wm1", simulator.url);
+        let chat: Value = simulator
+            .client
+            .get(url)
+            .send()
+            .await
+            .unwrap()
+            .json()
+            .await
+            .unwrap();
+        chat["last_message_ms"].clone()
+    };
+    simulator
+        .control("customers/wm1", json!({ "name": "小明" }))
+        .await;
+    assert_eq!(last_message().await, json!(null));
+    simulator.write("wm1", "hi").await;
+    simulator.control("clock", json!({ "advance": "49h" })).await;
+    assert!(last_message().await.is_i64());
 }
 
 #[tokio::test]

@@ -35,7 +35,8 @@ pub(super) async fn run(args: &DemoArgs) -> anyhow::Result<()> {
 
     // The simulator ends after the roles: replies in flight still arrive.
     let simulator_stop = CancellationToken::new();
-    let simulator = simulator(simulator_stop.clone()).await?;
+    let simulator = simulator(args.listen, simulator_stop.clone()).await?;
+    warn_of_others(args.listen)?;
     let settings = demo_settings(settings, &simulator, folder.path());
     let roles = BothRoles::bind(&settings).await?;
     simulator.set_callback_url(&format!("http://{}/callback", roles.callback_address()?))?;
@@ -68,14 +69,24 @@ pub(super) async fn run(args: &DemoArgs) -> anyhow::Result<()> {
     supervise(tasks, stop).await
 }
 
-async fn simulator(stop: CancellationToken) -> anyhow::Result<Simulator> {
+async fn simulator(listen: SocketAddr, stop: CancellationToken) -> anyhow::Result<Simulator> {
     let settings = SimulatorSettings {
-        listen: FREE_PORT,
+        listen,
         page_size: PAGE_SIZE,
         empty_page_every: Some(EMPTY_PAGE_EVERY),
         ..SimulatorSettings::default()
     };
     kefu_simulator::start(settings, stop).await
+}
+
+/// The simulator asks nobody who they are.
+pub(crate) fn warn_of_others(listen: SocketAddr) -> anyhow::Result<()> {
+    if !listen.ip().to_canonical().is_loopback() {
+        output::note(format_args!(
+            "Anyone who reaches {listen} can play customers, agents and the clock here."
+        ))?;
+    }
+    Ok(())
 }
 
 /// The settings of a Kefu that talks to this simulator and to nothing else.

@@ -1,20 +1,23 @@
 //! `kefu simulate`: plays WeCom towards a Kefu that runs elsewhere.
 
 use std::path::Path;
+use std::time::Duration;
 
 use kefu_process::{ExitError, stop_on_signal, supervise};
 use kefu_settings::{Settings, SettingsError};
-use kefu_simulator::{Credentials, Script, SimulatorSettings};
+use kefu_simulator::{Credentials, Handle, Script, SimulatorSettings};
 use kefu_wecom::AppSettings;
 use secrecy::{ExposeSecret, SecretString};
 use tokio::task::JoinSet;
 
-use super::demo::{play, show, verdict};
+use super::demo::{play, show, verdict, warn_of_others};
 use crate::cli::SimulateArgs;
 use crate::commands::start_telemetry;
 use crate::output;
 
 const APP: &str = "default";
+/// How long `--once` waits for a Kefu that is being started: as long as WeCom tries one callback.
+const CALLED_WITHIN: Duration = Duration::from_secs(15);
 
 pub(super) async fn run(config: Option<&Path>, args: &SimulateArgs) -> anyhow::Result<()> {
     check_callback(&args.callback)?;
@@ -40,6 +43,7 @@ pub(super) async fn run(config: Option<&Path>, args: &SimulateArgs) -> anyhow::R
         args.callback,
         simulator.page_url()
     ))?;
+    warn_of_others(args.listen)?;
 
     let mut tasks = JoinSet::new();
     tasks.spawn(simulator.run());
@@ -51,6 +55,11 @@ pub(super) async fn run(config: Option<&Path>, args: &SimulateArgs) -> anyhow::R
     };
     let (once, json, script_stop) = (args.once, args.json, stop.clone());
     tasks.spawn(async move {
+        let is_there = tokio::select! {
+            () = script_stop.cancelled() => return Ok(()),
+            is_there = is_called(&handle, once) => is_there,
+        };
+        is_there?;
         if 0 < script.messages {
             let report = play(&handle, &script, script_stop.clone()).await?;
             show(&report, json)?;
@@ -63,6 +72,24 @@ pub(super) async fn run(config: Option<&Path>, args: &SimulateArgs) -> anyhow::R
         Ok(())
     });
     supervise(tasks, stop).await
+}
+
+/// Nobody writes before somebody is there to be called: the two may be started in any order. The log and the
+/// page say that it waits, and for whom.
+async fn is_called(handle: &Handle, once: bool) -> Result<(), ExitError> {
+    let within = if once { CALLED_WITHIN } else { Duration::MAX };
+    if handle.callback_is_answered(within).await {
+        return Ok(());
+    }
+    let trouble = handle.callback_trouble();
+    let what = trouble.map_or_else(
+        || "nobody is called".to_owned(),
+        |trouble| format!("{}: {}", trouble.url, trouble.reason),
+    );
+    Err(ExitError::No(format!(
+        "no message was sent, since nobody answered for {} s ({what})",
+        CALLED_WITHIN.as_secs()
+    )))
 }
 
 fn check_callback(url: &str) -> Result<(), ExitError> {

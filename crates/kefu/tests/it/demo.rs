@@ -101,3 +101,28 @@ async fn without_once_the_demo_stays_up_for_a_person_until_it_is_stopped() {
         "{ended:?}"
     );
 }
+
+#[tokio::test]
+async fn the_demo_listens_where_it_is_told_and_says_who_else_may_play() {
+    let demo = |listen: &str| kefu(&["demo", "--customers", "1", "--messages", "1", "--listen", listen]);
+    let running = demo("0.0.0.0:0").start().await;
+    let page = running.notes("Chat as a customer: ").await;
+    assert_eq!(
+        crate::stage::http().get(&page).send().await.unwrap().status(),
+        200
+    );
+    let warned = running
+        .stderr()
+        .iter()
+        .any(|line| line.starts_with("Anyone who reaches 0.0.0.0"));
+    assert!(warned, "{:?}", running.stderr());
+    running.terminate().await;
+    running.ended_within(Duration::from_secs(15)).await.check_code(0);
+
+    let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = taken.local_addr().unwrap().to_string();
+    let ended = demo(&address).end().await;
+    ended.check_code(2);
+    let expected = format!("kefu: --listen: {address} is already in use");
+    assert_eq!(ended.stderr, [expected]);
+}

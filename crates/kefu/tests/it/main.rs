@@ -18,5 +18,6 @@ mod official;
 mod refusals;
 mod refusing_services;
 mod replies;
+mod simulate;
 mod telemetry;
 mod waiting;

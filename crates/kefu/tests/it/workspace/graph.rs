@@ -96,7 +96,6 @@ const HOMES: &[(&str, &[&str])] = &[
     ("toml", &["kefu-settings"]),
     ("tracing-opentelemetry", &["kefu-process"]),
     ("tracing-subscriber", &["kefu-process"]),
-    ("unicode-segmentation", &["kefu-domain"]),
 ];
 
 #[test]
