@@ -1,10 +1,16 @@
+//! What is wrong with the settings.
+
 use std::fmt;
 
-/// What is wrong with the settings; displays as `<key>: <what is wrong>` and never holds a secret's value.
+use crate::Origin;
+
+/// What is wrong with the settings; displays as `<key>: <what is wrong>`, with the place where the value stands if
+/// that is known, and never holds a secret's value.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SettingsError {
     key: String,
     problem: String,
+    origin: Option<Origin>,
 }
 
 impl SettingsError {
@@ -13,7 +19,15 @@ impl SettingsError {
         SettingsError {
             key: key.into(),
             problem: problem.into(),
+            origin: None,
         }
+    }
+
+    /// The same with the place of the value, unless it has one.
+    #[must_use]
+    pub fn at(mut self, origin: Option<Origin>) -> SettingsError {
+        self.origin = self.origin.or(origin);
+        self
     }
 
     pub fn key(&self) -> &str {
@@ -23,11 +37,20 @@ impl SettingsError {
     pub fn problem(&self) -> &str {
         &self.problem
     }
+
+    pub fn origin(&self) -> Option<&Origin> {
+        self.origin.as_ref()
+    }
 }
 
 impl fmt::Display for SettingsError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}: {}", self.key, self.problem)
+        write!(f, "{}: {}", self.key, self.problem)?;
+        match &self.origin {
+            // Nobody has to look for a value that nobody has set.
+            None | Some(Origin::Reference | Origin::Given) => Ok(()),
+            Some(origin) => write!(f, " ({origin})"),
+        }
     }
 }
 

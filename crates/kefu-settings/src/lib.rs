@@ -3,10 +3,18 @@
 //! It hides TOML and the environment; every role reads its sections through it. Nothing in here knows what a section
 //! is for.
 
+mod effective;
+mod environment;
 mod error;
 mod node;
+mod origin;
+mod problems;
 mod read;
+mod reference;
 mod settings;
 
+pub use effective::{Effective, Shown};
 pub use error::SettingsError;
+pub use origin::Origin;
+pub use problems::Problems;
 pub use settings::{REFERENCE, SECTIONS, Settings};

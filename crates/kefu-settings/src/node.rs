@@ -73,6 +73,26 @@ pub(crate) fn insert(table: &mut Table, path: &[&str], node: Node) {
     }
 }
 
+/// Replaces or removes what stands at a path of names.
+pub(crate) fn replace(node: &mut Node, path: &[&str], by: Option<Node>) {
+    let (Node::Table(table), [name, rest @ ..]) = (node, path) else {
+        return;
+    };
+    match (rest, by) {
+        ([], Some(by)) => {
+            table.insert((*name).to_owned(), by);
+        }
+        ([], None) => {
+            table.remove(*name);
+        }
+        (rest, by) => {
+            if let Some(below) = table.get_mut(*name) {
+                replace(below, rest, by);
+            }
+        }
+    }
+}
+
 /// Turns every `<key>_file = "path"` of one layer into `<key>` with the promise to read that file.
 pub(crate) fn promise_files(table: &mut Table, prefix: &str) -> Result<(), SettingsError> {
     let names: Vec<String> = table

@@ -112,7 +112,7 @@ fn spoken(expected: &dyn de::Expected) -> String {
     match expected.to_string().as_str() {
         "a duration" => "a duration with a unit, such as 10s or 800ms".to_owned(),
         "a string" => "text".to_owned(),
-        "u8" | "u16" | "u32" | "u64" | "usize" => format!("a whole number ({expected})"),
+        "u8" | "u16" | "u32" | "u64" | "usize" => "a whole number".to_owned(),
         _ => expected.to_string(),
     }
 }
@@ -135,6 +135,9 @@ impl Reader<'_> {
                     ..Problem::new(format!("cannot read {}: {what}", path.display()))
                 }
             }),
+            Node::List(_) => Err(Problem::new(
+                "expected text, found a list; write one text with commas, such as \"one,two\"".to_owned(),
+            )),
             other => Err(de::Error::invalid_type(unexpected(other), &"text")),
         }
     }

@@ -9,9 +9,9 @@ use std::path::{Path, PathBuf};
 
 use serde::de::DeserializeOwned;
 
-use crate::SettingsError;
-use crate::node::{Node, Table, insert, join, merge, promise_files, table_from_toml};
-use crate::read;
+use crate::environment::{self, Environment};
+use crate::node::{Node, Table, insert, join, merge, promise_files, replace, table_from_toml};
+use crate::{Origin, SettingsError, origin, read};
 
 /// The commented reference: every key with its default.
 pub const REFERENCE: &str = include_str!("../../../deploy/kefu.toml");
@@ -34,12 +34,8 @@ pub const SECTIONS: [&str; 11] = [
 /// Looked for in the working directory when neither an argument nor `KEFU_CONFIG` names a file.
 const FILE_DEFAULT: &str = "kefu.toml";
 
-/// Variables which other programs know too, and the key each one sets.
-const WELL_KNOWN: [(&str, [&str; 2]); 3] = [
-    ("DATABASE_URL", ["database", "url"]),
-    ("REDIS_URL", ["state", "url"]),
-    ("AMQP_URL", ["queue", "url"]),
-];
+/// Mistakes in one section that are told at once; whoever has more mends these first.
+const PROBLEMS_MAX: usize = 32;
 
 /// A settings file is a page or two; more is a mistake in the path.
 const FILE_BYTES_MAX: u64 = 1024 * 1024;
@@ -49,6 +45,10 @@ const FILE_BYTES_MAX: u64 = 1024 * 1024;
 pub struct Settings {
     root: Table,
     file: Option<PathBuf>,
+    /// Where each key was set last.
+    origins: BTreeMap<String, Origin>,
+    /// Variables that look like settings and are none.
+    lookalikes: Vec<SettingsError>,
 }
 
 impl Settings {
@@ -66,7 +66,7 @@ impl Settings {
             .unwrap_or(Path::new(FILE_DEFAULT))
             .display()
             .to_string();
-        let mut settings = Settings::from_layers(&name, text.as_deref(), environment()?)?;
+        let mut settings = Settings::from_layers(&name, text.as_deref(), environment::variables()?)?;
         settings.file = file;
         Ok(settings)
     }
@@ -89,6 +89,20 @@ impl Settings {
     pub fn with(mut self, key: &str, value: impl fmt::Display) -> Settings {
         let path: Vec<&str> = key.split('.').collect();
         insert(&mut self.root, &path, Node::Text(value.to_string()));
+        self.origins.insert(key.to_owned(), Origin::Given);
+        self
+    }
+
+    /// Without these keys of every entry of a section: a role does not read the secrets of another.
+    #[must_use]
+    pub fn without(mut self, section: &str, keys: &[&str]) -> Settings {
+        if let Some(Node::Table(entries)) = self.root.get_mut(section) {
+            for entry in entries.values_mut() {
+                for key in keys {
+                    replace(entry, &[*key], None);
+                }
+            }
+        }
         self
     }
 
@@ -97,10 +111,76 @@ impl Settings {
         self.file.as_deref()
     }
 
+    /// Variables of the environment that somebody meant for settings, each with its right name.
+    pub fn lookalikes(&self) -> &[SettingsError] {
+        &self.lookalikes
+    }
+
+    /// An error with the place where its value was set.
+    pub fn placed(&self, error: SettingsError) -> SettingsError {
+        let key = error.key().trim_end_matches("_file").to_owned();
+        error.at(self.origins.get(&key).cloned())
+    }
+
     /// One section as its type. Unknown and missing keys and wrong values fail with the full name of the key.
     pub fn section<T: DeserializeOwned>(&self, name: &str) -> Result<T, SettingsError> {
-        let empty = Node::Table(Table::new());
-        read::read(name, self.root.get(name).unwrap_or(&empty))
+        read::read(name, self.node(name)).map_err(|error| self.placed(error))
+    }
+
+    /// Everything that is wrong in one section.
+    pub(crate) fn section_problems<T: DeserializeOwned>(&self, name: &str) -> Vec<SettingsError> {
+        self.problems_at::<T>(name, self.node(name))
+    }
+
+    /// Entries that are good, and everything that is wrong in the others.
+    pub(crate) fn entries_and_problems<T: DeserializeOwned>(
+        &self,
+        name: &str,
+    ) -> (BTreeMap<String, T>, Vec<SettingsError>) {
+        let (mut good, mut problems) = (BTreeMap::new(), Vec::new());
+        let Some(Node::Table(entries)) = self.root.get(name) else {
+            return (good, problems);
+        };
+        for (entry, node) in entries {
+            let key = join(name, entry);
+            if let Err(error) = check_entry(&key, entry) {
+                problems.push(self.placed(error));
+            }
+            problems.extend(self.problems_at::<T>(&key, node));
+            if let Ok(typed) = read::read(&key, node) {
+                good.insert(entry.clone(), typed);
+            }
+        }
+        (good, problems)
+    }
+
+    /// Reads again and again, each time without what was wrong the time before.
+    fn problems_at<T: DeserializeOwned>(&self, name: &str, node: &Node) -> Vec<SettingsError> {
+        let mut node = node.clone();
+        let mut problems: Vec<SettingsError> = Vec::new();
+        while problems.len() < PROBLEMS_MAX
+            && let Err(error) = read::read::<T>(name, &node)
+        {
+            let key = error.key().trim_end_matches("_file").to_owned();
+            let seen = problems.iter().any(|problem| problem.key() == error.key());
+            problems.push(self.placed(error));
+            let below = key.strip_prefix(name).and_then(|key| key.strip_prefix('.'));
+            let (Some(below), false) = (below, seen) else {
+                break;
+            };
+            let path: Vec<&str> = below.split('.').collect();
+            match default_of(&key) {
+                Some(default) => replace(&mut node, &path, Some(default)),
+                None => replace(&mut node, &path, None),
+            }
+        }
+        problems.dedup();
+        problems
+    }
+
+    fn node(&self, name: &str) -> &Node {
+        static EMPTY: Node = Node::Table(Table::new());
+        self.root.get(name).unwrap_or(&EMPTY)
     }
 
     /// A section that holds one table per name, such as `apps`. Names are `[a-z0-9_]+`.
@@ -111,14 +191,9 @@ impl Settings {
         let mut typed = BTreeMap::new();
         for (entry, node) in entries {
             let key = join(name, entry);
-            let is_allowed = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '_';
-            if entry.is_empty() || !entry.chars().all(is_allowed) {
-                return Err(SettingsError::new(
-                    key,
-                    "a name here consists of a-z, 0-9 and _ only",
-                ));
-            }
-            typed.insert(entry.clone(), read::read(&key, node)?);
+            check_entry(&key, entry).map_err(|error| self.placed(error))?;
+            let read = read::read(&key, node).map_err(|error| self.placed(error))?;
+            typed.insert(entry.clone(), read);
         }
         Ok(typed)
     }
@@ -129,14 +204,60 @@ impl Settings {
         environment: impl IntoIterator<Item = (String, String)>,
     ) -> Result<Settings, SettingsError> {
         let mut root = layer_from_toml("deploy/kefu.toml", REFERENCE)?;
+        let mut origins = BTreeMap::new();
         if let Some(text) = file_text {
             merge(&mut root, layer_from_toml(file_name, text)?);
+            for (key, line) in origin::lines(text) {
+                let name = file_name.to_owned();
+                origins.insert(without_file(&key), Origin::File { name, line });
+            }
         }
-        let (well_known, ours) = layers_from_environment(environment)?;
-        merge(&mut root, well_known);
-        merge(&mut root, ours);
-        Ok(Settings { root, file: None })
+        let environment = Environment::read(environment)?;
+        merge(&mut root, environment.well_known);
+        merge(&mut root, environment.ours);
+        for (key, variable) in environment.variables {
+            origins.insert(without_file(&key), Origin::Variable(variable));
+        }
+        Ok(Settings {
+            root,
+            file: None,
+            origins,
+            lookalikes: environment.lookalikes,
+        })
     }
+
+    pub(crate) fn root(&self) -> &Table {
+        &self.root
+    }
+
+    pub(crate) fn origin(&self, key: &str) -> Origin {
+        self.origins.get(key).cloned().unwrap_or(Origin::Reference)
+    }
+}
+
+fn without_file(key: &str) -> String {
+    key.trim_end_matches("_file").to_owned()
+}
+
+fn check_entry(key: &str, name: &str) -> Result<(), SettingsError> {
+    let is_allowed = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '_';
+    match name.is_empty() || !name.chars().all(is_allowed) {
+        true => Err(SettingsError::new(
+            key,
+            "a name here consists of a-z, 0-9 and _ only",
+        )),
+        false => Ok(()),
+    }
+}
+
+/// What the reference has for a key.
+fn default_of(key: &str) -> Option<Node> {
+    let mut node = Node::Table(layer_from_toml("deploy/kefu.toml", REFERENCE).ok()?);
+    for name in key.split('.') {
+        let Node::Table(mut table) = node else { return None };
+        node = table.remove(name)?;
+    }
+    Some(node)
 }
 
 /// Names of keys only: a value may be a secret.
@@ -153,9 +274,7 @@ impl fmt::Debug for Settings {
 fn layer_from_toml(file_name: &str, text: &str) -> Result<Table, SettingsError> {
     let parsed: toml::Table = text.parse().map_err(|error: toml::de::Error| {
         // Only the message: the full text of the error quotes the line, which may hold a secret.
-        let line = error.span().map_or(0, |span| {
-            text[..span.start.min(text.len())].matches('\n').count() + 1
-        });
+        let line = error.span().map_or(0, |span| origin::line_of(text, &span));
         SettingsError::new(
             file_name,
             format!("line {line}: {}", error.message().replace('\n', ", ")),
@@ -178,56 +297,6 @@ fn layer_from_toml(file_name: &str, text: &str) -> Result<Table, SettingsError> 
     }
     promise_files(&mut layer, "")?;
     Ok(layer)
-}
-
-/// The layer of `DATABASE_URL` and its like, and the layer of `KEFU_<SECTION>__<KEY>`.
-fn layers_from_environment(
-    environment: impl IntoIterator<Item = (String, String)>,
-) -> Result<(Table, Table), SettingsError> {
-    let mut well_known = Table::new();
-    let mut ours = Table::new();
-    for (variable, value) in environment {
-        if let Some((_, path)) = WELL_KNOWN.iter().find(|(name, _)| *name == variable) {
-            // An empty one is how a compose file says "not set".
-            if !value.is_empty() {
-                insert(&mut well_known, path, Node::Text(value));
-            }
-            continue;
-        }
-        // Without `__` it is not ours: Kubernetes injects KEFU_INGRESS_SERVICE_HOST and many more.
-        let Some(name) = variable.strip_prefix("KEFU_").filter(|name| name.contains("__")) else {
-            continue;
-        };
-        let name = name.to_ascii_lowercase();
-        let path: Vec<&str> = name.split("__").collect();
-        let key = path.join(".");
-        if !SECTIONS.contains(&path[0]) || path.iter().any(|part| part.is_empty()) {
-            let problem = format!(
-                "unknown key, set by {variable}; known sections are {}",
-                SECTIONS.join(", ")
-            );
-            return Err(SettingsError::new(key, problem));
-        }
-        insert(&mut ours, &path, Node::Text(value));
-    }
-    promise_files(&mut ours, "")?;
-    Ok((well_known, ours))
-}
-
-/// The variables of this process that can be settings, refusing those that are not UTF-8.
-fn environment() -> Result<Vec<(String, String)>, SettingsError> {
-    let mut variables = Vec::new();
-    for (name, value) in std::env::vars_os() {
-        let Ok(name) = name.into_string() else { continue };
-        let is_setting = name.starts_with("KEFU_") && name.contains("__");
-        if is_setting || WELL_KNOWN.iter().any(|(known, _)| *known == name) {
-            let value = value
-                .into_string()
-                .map_err(|_| SettingsError::new(&name, "is not valid UTF-8"))?;
-            variables.push((name, value));
-        }
-    }
-    Ok(variables)
 }
 
 fn read_file(path: &Path) -> Result<String, SettingsError> {

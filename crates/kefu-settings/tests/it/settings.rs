@@ -6,7 +6,7 @@ use std::net::SocketAddr;
 use std::path::Path;
 use std::time::Duration;
 
-use kefu_settings::{REFERENCE, SECTIONS, Settings, SettingsError};
+use kefu_settings::{Problems, REFERENCE, SECTIONS, Settings, SettingsError};
 use secrecy::{ExposeSecret as _, SecretString};
 use serde::Deserialize;
 
@@ -198,11 +198,11 @@ fn unknown_keys_are_named_in_full() {
     let queue = |file: &str, environment: &[(&str, &str)]| from(file, environment)?.section::<Queue>("queue");
     check_refused(
         queue("[queue]\nprefx = \"a\"", &[]),
-        &format!("queue.prefx: {known}"),
+        &format!("queue.prefx: {known} (kefu.toml, line 2)"),
     );
     check_refused(
         queue("", &[("KEFU_QUEUE__PREFX", "a")]),
-        &format!("queue.prefx: {known}"),
+        &format!("queue.prefx: {known} (set by KEFU_QUEUE__PREFX)"),
     );
     let error = from("", &[("KEFU_QEUE__URL", "amqp://secret")]).unwrap_err();
     assert!(
@@ -224,7 +224,7 @@ fn unknown_keys_are_named_in_full() {
         .unwrap_err();
     assert_eq!(
         error.to_string(),
-        "worker.slots.top: unknown key; known here are high, medium, low"
+        "worker.slots.top: unknown key; known here are high, medium, low (set by KEFU_WORKER__SLOTS__TOP)"
     );
     let error = from("[apps.default]\nsecrt_file = \"/x\"", &[])
         .unwrap()
@@ -257,9 +257,9 @@ fn wrong_values_say_what_was_expected() {
         worker("worker.listen", "here"),
         "worker.listen: invalid socket address syntax",
     );
-    let number = "worker.slots.high: expected a whole number (u16), found string \"many\"";
+    let number = "worker.slots.high: expected a whole number, found string \"many\"";
     check_refused(worker("worker.slots.high", "many"), number);
-    let range = "worker.slots.low: expected a whole number (u16), found integer `70000`";
+    let range = "worker.slots.low: expected a whole number, found integer `70000`";
     check_refused(worker("worker.slots.low", "70000"), range);
     check_refused(
         worker("worker.slots", "8"),
@@ -324,7 +324,8 @@ fn files_that_cannot_be_read_are_refused_only_where_they_are_used() {
     settings.section::<Queue>("queue").unwrap();
     check_refused(
         settings.entries::<App>("apps"),
-        "apps.default.secret_file: cannot read /nowhere/secret: No such file or directory (os error 2)",
+        "apps.default.secret_file: cannot read /nowhere/secret: No such file or directory (os error 2) \
+         (set by KEFU_APPS__DEFAULT__SECRET_FILE)",
     );
     check_refused(
         from("[apps.default]\nsecret = \"a\"\nsecret_file = \"b\"", &[]),
@@ -383,4 +384,68 @@ fn a_named_file_must_exist() {
     let settings = Settings::load(Some(file.path())).unwrap();
     assert_eq!(settings.file(), Some(file.path()));
     assert_eq!(settings.section::<Queue>("queue").unwrap().retry_steps, "1s");
+}
+
+#[test]
+fn all_mistakes_are_told_at_once_with_their_places() {
+    let file = "[queue]\nspool_max = \"much\"\nprefx = \"a\"\nspool_after = \"5\"\n[apps.a]\ntoken = \"t\"\nagnt = 1\n\
+        [apps.Shop]\ncorp_id = \"ww1\"\n";
+    let settings = from(
+        file,
+        &[
+            ("KEFU_WORKER__SLOTS__HIGH", "many"),
+            ("KEFU_WORKER__DRAIN", "soon"),
+        ],
+    )
+    .unwrap();
+    let mut problems = Problems::of(&settings);
+    assert!(problems.section::<Queue>("queue").is_none());
+    assert!(problems.section::<Queue>("queue").is_none());
+    let _ = problems.section::<Worker>("worker");
+    assert_eq!(problems.entries::<App>("apps").len(), 1);
+    let found: Vec<String> = problems.finish().iter().map(ToString::to_string).collect();
+    for expected in [
+        "queue.spool_max: expected a whole number, found string \"much\" (kefu.toml, line 2)",
+        "queue.prefx: unknown key; ",
+        "queue.spool_after: expected a duration ",
+        "worker.slots.high: expected a whole number, found string \"many\" (set by KEFU_WORKER__SLOTS__HIGH)",
+        "worker.drain: expected a duration ",
+        "apps.a.agnt: unknown key; ",
+        "apps.a.corp_id: is missing; ",
+        "apps.Shop: a name here consists of ",
+    ] {
+        let hits = found.iter().filter(|line| line.starts_with(expected)).count();
+        assert_eq!(hits, 1, "{expected}: {found:#?}");
+    }
+}
+
+#[test]
+fn a_variable_that_lacks_an_underscore_is_named_with_its_right_name() {
+    let settings = from(
+        "",
+        &[
+            ("KEFU_QUEUE_PREFIX", "a"),
+            ("KEFU_INGRESS_SERVICE_HOST", "10.0.0.1"),
+        ],
+    )
+    .unwrap();
+    let lookalikes: Vec<String> = settings.lookalikes().iter().map(ToString::to_string).collect();
+    assert_eq!(
+        lookalikes,
+        [
+            "queue.prefix: is not set by KEFU_QUEUE_PREFIX, which does nothing; the variable is KEFU_QUEUE__PREFIX"
+        ]
+    );
+}
+
+#[test]
+fn a_role_does_not_read_the_secrets_of_another() {
+    let file = "[apps.default]\ncorp_id = \"c\"\nsecret_file = \"/nowhere/secret\"";
+    let settings = from(file, &[]).unwrap();
+    assert!(settings.entries::<App>("apps").is_err());
+    let apps = settings
+        .without("apps", &["secret"])
+        .entries::<App>("apps")
+        .unwrap();
+    assert!(apps["default"].secret.is_none());
 }

@@ -1,0 +1,136 @@
+//! Every value in force, where it was set, and nothing that is secret.
+
+use std::path::{Path, absolute};
+
+use crate::node::{Node, Table, join};
+use crate::{Origin, Settings, reference};
+
+/// Ends of keys whose values are secrets.
+const SECRET: [&str; 4] = ["secret", "token", "encoding_aes_key", "api_key"];
+const MASK: &str = "[set]";
+
+/// One value.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Effective {
+    pub key: String,
+    pub value: Shown,
+    pub origin: Origin,
+}
+
+/// A value as it may be shown.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Shown {
+    Value(String),
+    /// There is one, and it is nobody's business.
+    Secret,
+    /// It stands in this file.
+    File(String),
+}
+
+impl Settings {
+    /// In the order of the reference.
+    pub fn effective(&self) -> Vec<Effective> {
+        let mut values = Vec::new();
+        walk(self, self.root(), "", &mut values);
+        let place = |value: &Effective| {
+            let known = reference::keys().iter().position(|key| *key == value.key);
+            let section = value.key.split('.').next().unwrap_or_default();
+            let section = crate::SECTIONS.iter().position(|name| *name == section);
+            (section, known, value.key.clone())
+        };
+        values.sort_by_key(place);
+        values
+    }
+}
+
+fn walk(settings: &Settings, table: &Table, prefix: &str, values: &mut Vec<Effective>) {
+    for (name, node) in table {
+        let key = join(prefix, name);
+        if let Node::Table(below) = node {
+            walk(settings, below, &key, values);
+            continue;
+        }
+        values.push(Effective {
+            value: shown(&key, node),
+            origin: settings.origin(&key),
+            key,
+        });
+    }
+}
+
+fn shown(key: &str, node: &Node) -> Shown {
+    let name = key.rsplit('.').next().unwrap_or_default();
+    let text = match node {
+        Node::File(path) => return Shown::File(full(path)),
+        Node::Text(text) if !text.is_empty() && SECRET.contains(&name) => return Shown::Secret,
+        Node::Text(text) => without_password(text),
+        Node::Integer(number) => number.to_string(),
+        Node::Float(number) => number.to_string(),
+        Node::Boolean(flag) => flag.to_string(),
+        Node::List(_) | Node::Table(_) => "a list".to_owned(),
+    };
+    Shown::Value(text)
+}
+
+fn full(path: &Path) -> String {
+    absolute(path)
+        .unwrap_or_else(|_| path.to_owned())
+        .display()
+        .to_string()
+}
+
+/// An address without what stands before its host: a proxy or a database may have a password there.
+fn without_password(text: &str) -> String {
+    let Some((scheme, rest)) = text.split_once("://") else {
+        return text.to_owned();
+    };
+    let host_end = rest.find(['/', '?', '#']).unwrap_or(rest.len());
+    match rest[..host_end].rsplit_once('@') {
+        Some((user, host)) => {
+            let user = user.split(':').next().unwrap_or_default();
+            format!("{scheme}://{user}:{MASK}@{host}{}", &rest[host_end..])
+        }
+        None => text.to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn values_have_their_layer_and_secrets_stay_hidden() {
+        let file = "[ai]\nbase_url = \"https://m/v1\"\napi_key = \"sk-secret\"\n[apps.default]\nsecret_file = \"/run/s\"\n";
+        let environment = [
+            ("KEFU_QUEUE__PREFIX".to_owned(), "shop".to_owned()),
+            (
+                "DATABASE_URL".to_owned(),
+                "postgres://kefu:hunter2@db:5432/kefu".to_owned(),
+            ),
+        ];
+        let settings = Settings::from_sources(Some(file), environment).unwrap();
+        let values = settings.effective();
+        let of = |key: &str| values.iter().find(|value| value.key == key).unwrap();
+        assert_eq!(
+            of("queue.prefix").origin,
+            Origin::Variable("KEFU_QUEUE__PREFIX".to_owned())
+        );
+        assert_eq!(of("ai.base_url").origin.to_string(), "kefu.toml, line 2");
+        assert_eq!(of("ai.api_key").value, Shown::Secret);
+        assert_eq!(of("apps.default.secret").value, Shown::File("/run/s".to_owned()));
+        assert_eq!(
+            of("database.url").value,
+            Shown::Value("postgres://kefu:[set]@db:5432/kefu".to_owned())
+        );
+        assert_eq!(
+            (&of("worker.slots.high").value, &of("worker.slots.high").origin),
+            (&Shown::Value("16".to_owned()), &Origin::Reference)
+        );
+        let text = format!("{values:?}");
+        assert!(!text.contains("hunter2") && !text.contains("sk-secret"));
+        assert!(
+            values.iter().position(|value| value.key == "queue.url")
+                < values.iter().position(|value| value.key == "log.level")
+        );
+    }
+}
