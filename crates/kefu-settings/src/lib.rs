@@ -5,8 +5,10 @@
 
 mod error;
 mod node;
+mod place;
 mod read;
 mod settings;
 
 pub use error::SettingsError;
+pub use place::{AsUser, Unusable, absolute};
 pub use settings::{REFERENCE, SECTIONS, Settings};

@@ -11,6 +11,7 @@ use serde::de::DeserializeOwned;
 
 use crate::SettingsError;
 use crate::node::{Node, Table, insert, join, merge, promise_files, table_from_toml};
+use crate::place::{AsUser, absolute};
 use crate::read;
 
 /// The commented reference: every key with its default.
@@ -231,8 +232,8 @@ fn environment() -> Result<Vec<(String, String)>, SettingsError> {
 }
 
 fn read_file(path: &Path) -> Result<String, SettingsError> {
-    let refuse = |problem: String| SettingsError::new(path.display().to_string(), problem);
-    let cannot = |error: std::io::Error| refuse(format!("cannot read the settings file: {error}"));
+    let refuse = |problem: String| SettingsError::new(absolute(path).display().to_string(), problem);
+    let cannot = |error: std::io::Error| refuse(format!("cannot read the settings file: {error}{AsUser}"));
     let bytes = std::fs::metadata(path).map_err(cannot)?.len();
     if bytes > FILE_BYTES_MAX {
         return Err(refuse(format!(

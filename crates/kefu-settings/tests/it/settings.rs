@@ -6,7 +6,7 @@ use std::net::SocketAddr;
 use std::path::Path;
 use std::time::Duration;
 
-use kefu_settings::{REFERENCE, SECTIONS, Settings, SettingsError};
+use kefu_settings::{AsUser, REFERENCE, SECTIONS, Settings, SettingsError};
 use secrecy::{ExposeSecret as _, SecretString};
 use serde::Deserialize;
 
@@ -324,7 +324,9 @@ fn files_that_cannot_be_read_are_refused_only_where_they_are_used() {
     settings.section::<Queue>("queue").unwrap();
     check_refused(
         settings.entries::<App>("apps"),
-        "apps.default.secret_file: cannot read /nowhere/secret: No such file or directory (os error 2)",
+        &format!(
+            "apps.default.secret_file: cannot read /nowhere/secret: No such file or directory (os error 2){AsUser}"
+        ),
     );
     check_refused(
         from("[apps.default]\nsecret = \"a\"\nsecret_file = \"b\"", &[]),
