@@ -207,6 +207,9 @@ fn stuck(page: &SyncPage, before: Option<&str>, after: Option<&str>) -> Option<&
 
 /// Asks for the next page, with the callback's token while it is fresh.
 async fn fetch(context: &Context, app: &App, lease: &mut AccountLease) -> Result<SyncPage, Fault> {
+    if let Some(called_at) = lease.token_at {
+        away::heard(app, called_at);
+    }
     let now = Millis(clock::now_ms());
     let is_fresh = lease.token_at.is_some_and(|at| now.since(at) < TOKEN_AGE_MAX);
     if lease.token.is_some() && is_fresh {
