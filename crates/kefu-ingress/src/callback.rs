@@ -1,4 +1,4 @@
-//! `GET` and `POST /callback[/{app}]`.
+//! `GET` and `POST` of `ingress.path`, alone or with `/{app}`.
 
 mod body;
 mod error;
@@ -21,7 +21,7 @@ use crate::apps::App;
 use crate::job::{Event, KF_SYNC};
 use error::CallbackError;
 
-/// `GET /callback[/{app}]`: WeCom checks the address and waits 1 s (doc 91116). The echo goes back as bare bytes.
+/// WeCom checks the address and waits 1 s (doc 91116). The echo goes back as bare bytes.
 pub(crate) async fn verify(
     ingress: Data<Ingress>,
     request: HttpRequest,
@@ -32,7 +32,7 @@ pub(crate) async fn verify(
     Ok(HttpResponse::Ok().content_type("text/plain").body(echo))
 }
 
-/// `POST /callback[/{app}]`: check, decrypt, queue. Nothing slower than the broker and the disk happens here.
+/// Check, decrypt, queue. Nothing slower than the broker and the disk happens here.
 pub(crate) async fn receive(
     ingress: Data<Ingress>,
     request: HttpRequest,
@@ -109,10 +109,7 @@ fn find<'a>(ingress: &'a Ingress, request: &HttpRequest) -> Result<&'a App, Call
     let name = request.match_info().get("app");
     ingress.apps.get(name).ok_or_else(|| {
         count("".into(), "".into(), CallbackError::UnknownApp.outcome());
-        if ingress.strangers.allows(clock::now_ms()) {
-            // The name is the caller's own words, so it stays out of the line.
-            warn!("callback for an app that is not in the settings");
-        }
+        ingress.elsewhere.unknown_app(request);
         CallbackError::UnknownApp
     })
 }

@@ -6,9 +6,11 @@
 
 mod apps;
 mod callback;
+mod elsewhere;
 mod health;
 mod job;
 mod lanes;
+mod path;
 mod seldom;
 mod server;
 mod settings;
@@ -27,17 +29,18 @@ pub use server::Server;
 pub use settings::IngressSettings;
 
 use apps::Apps;
+use elsewhere::Elsewhere;
 use lanes::Lanes;
-use seldom::Seldom;
+use path::CallbackPath;
 
 /// What the handlers share.
 struct Ingress {
+    path: CallbackPath,
     apps: Apps,
     lanes: Lanes,
     outlet: Outlet,
     limits: Limits,
-    /// Lines about apps that are not in the settings.
-    strangers: Seldom,
+    elsewhere: Elsewhere,
 }
 
 /// What the body of a callback is allowed.

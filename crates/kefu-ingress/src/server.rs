@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use actix_web::web::{self, Data, ServiceConfig};
 use kefu_process::health::Health;
-use kefu_process::http::{HttpLimits, KeepAlive, bind, serve};
+use kefu_process::http::{HttpLimits, KeepAlive, Paths, bind, serve};
 use kefu_process::{Ops, ops, supervise};
 use kefu_queue::{Outlet, Queue, QueueError, QueueSettings, SpoolDriver};
 use kefu_settings::{Settings, SettingsError};
@@ -14,9 +14,10 @@ use tracing::info;
 
 use crate::apps::Apps;
 use crate::callback::{receive, verify};
+use crate::elsewhere::{Elsewhere, not_found, wrong_method};
 use crate::health::components;
 use crate::lanes::Lanes;
-use crate::seldom::Seldom;
+use crate::path::CallbackPath;
 use crate::{Ingress, IngressSettings, Limits};
 
 /// How long callbacks in flight may take to end at a stop.
@@ -40,7 +41,7 @@ struct Front {
 impl Server {
     /// Reads its sections, takes the ports and opens the disk spool. Errors name the key.
     pub async fn bind(settings: &Settings, queue: Queue) -> Result<Server, SettingsError> {
-        let (section, apps, lanes) = read(settings)?;
+        let (section, path, apps, lanes) = read(settings)?;
         let listener = bind(section.listen, "ingress.listen")?;
         let ops_listener = section
             .ops_listen
@@ -54,6 +55,7 @@ impl Server {
             shutdown_timeout: SHUTDOWN_TIMEOUT,
             threads: Some(threads),
             keep_alive: KeepAlive::AcceptedPost,
+            paths: Paths::AnySlashes,
         };
         let front = Front {
             listener,
@@ -61,6 +63,7 @@ impl Server {
             limits,
             health: Health::new(components(&outlet)),
             ingress: Data::new(Ingress {
+                path,
                 apps,
                 lanes,
                 outlet,
@@ -68,7 +71,7 @@ impl Server {
                     body_max: section.body_max,
                     body_timeout: section.body_timeout,
                 },
-                strangers: Seldom::default(),
+                elsewhere: Elsewhere::default(),
             }),
         };
         Ok(Server { front, spool })
@@ -130,6 +133,7 @@ impl Front {
             }
         }
         let ingress = self.ingress;
+        let path = ingress.path.as_str().to_owned();
         let server = serve(self.listener, self.limits, stop.clone(), move |config| {
             routes(config, &ingress);
             match has_ops_port {
@@ -138,18 +142,21 @@ impl Front {
             }
         })?;
         tasks.spawn(async move { Ok(server.await?) });
-        info!(http.address = %address, "ingress takes callbacks at http://{address}/callback");
+        info!(http.address = %address, "ingress takes callbacks at http://{address}{path}");
         supervise(tasks, stop).await
     }
 }
 
 /// The ingress' own sections, checked.
-pub(crate) fn read(settings: &Settings) -> Result<(IngressSettings, Apps, Lanes), SettingsError> {
+pub(crate) fn read(
+    settings: &Settings,
+) -> Result<(IngressSettings, CallbackPath, Apps, Lanes), SettingsError> {
     let section: IngressSettings = settings.section("ingress")?;
     section.check()?;
+    let path = CallbackPath::parse(&section.path)?;
     let lanes = Lanes::parse(&section.lanes)?;
     let apps = Apps::new(&settings.entries("apps")?)?;
-    Ok((section, apps, lanes))
+    Ok((section, path, apps, lanes))
 }
 
 async fn open_outlet(settings: &Settings, queue: Queue) -> Result<(Outlet, SpoolDriver), SettingsError> {
@@ -162,13 +169,15 @@ async fn open_outlet(settings: &Settings, queue: Queue) -> Result<(Outlet, Spool
 
 fn routes(config: &mut ServiceConfig, ingress: &Data<Ingress>) {
     config.app_data(ingress.clone());
-    for path in ["/callback", "/callback/{app}"] {
+    for path in [ingress.path.as_str().to_owned(), ingress.path.of_apps()] {
         config.service(
             web::resource(path)
                 .route(web::get().to(verify))
-                .route(web::post().to(receive)),
+                .route(web::post().to(receive))
+                .default_service(web::to(wrong_method)),
         );
     }
+    config.default_service(web::to(not_found));
 }
 
 /// Not ready from the moment of the stop, so that no new callbacks are routed here while the last ones end.

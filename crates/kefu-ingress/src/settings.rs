@@ -16,6 +16,8 @@ const TIMEOUT_MAX: Duration = Duration::from_secs(60);
 #[serde(deny_unknown_fields)]
 pub struct IngressSettings {
     pub listen: SocketAddr,
+    /// Where callbacks are taken, below the host.
+    pub path: String,
     /// When set, `/metrics` and the deep `/health` are served here instead of beside the callbacks.
     pub ops_listen: Option<SocketAddr>,
     /// Bytes of a callback's body.

@@ -1,7 +1,8 @@
 //! A circuit breaker: a party that fails again and again is left alone for a while, then asked by one caller first.
 //!
 //! Closed → open after [`FAILURES_MAX`] failures in a row → half-open when the wait is over, with one probe at a time
-//! → closed by its success, or open again for twice as long. It learns only from its callers and asks nobody itself.
+//! → closed by its success, or open again for twice as long. It learns only from its callers and asks nobody itself;
+//! a sign of life of the party, told by whoever got it, ends the wait.
 
 mod states;
 
@@ -11,6 +12,8 @@ use std::time::{Duration, Instant};
 
 use metrics::gauge;
 use thiserror::Error;
+use tokio::sync::Notify;
+use tokio::time::timeout;
 use tracing::{debug, info, warn};
 
 use self::states::{Change, Core};
@@ -19,6 +22,8 @@ use self::states::{Change, Core};
 pub const FAILURES_MAX: u32 = 5;
 /// The longest wait is this many first waits: 60 s for one of 5 s.
 pub const WAIT_GROWTH_MAX: u32 = 12;
+/// Shortest time between a failure and the probe for which a sign of life is the reason.
+pub const HEARD_SPACING: Duration = Duration::from_secs(1);
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum BreakerState {
@@ -53,6 +58,8 @@ pub struct Breaker(Arc<Inner>);
 struct Inner {
     party: String,
     core: Mutex<Core>,
+    /// Told whenever a probe has ended.
+    probed: Notify,
 }
 
 /// The right to make one call. Dropped without a word it teaches nothing, and a probe's place is free again.
@@ -70,6 +77,7 @@ impl Breaker {
         let breaker = Breaker(Arc::new(Inner {
             party: party.into(),
             core: Mutex::new(Core::new(wait, Instant::now())),
+            probed: Notify::new(),
         }));
         breaker.show(false);
         breaker
@@ -82,6 +90,32 @@ impl Breaker {
             breaker: self.clone(),
             epoch,
         })
+    }
+
+    /// The same; while another caller's probe is out, its end is waited for, at most for `limit`.
+    pub async fn allow_within(&self, limit: Duration) -> Result<Permit, Open> {
+        let permit = async {
+            loop {
+                // Made before the look, so that an end in between is not missed.
+                let probed = self.0.probed.notified();
+                match self.allow() {
+                    Err(_) if self.core().is_probing() => probed.await,
+                    permit => return permit,
+                }
+            }
+        };
+        match timeout(limit, permit).await {
+            Ok(permit) => permit,
+            Err(_) => self.allow(),
+        }
+    }
+
+    /// The party itself called, `age` ago. If that was after the last failure, the next caller may ask at once:
+    /// whoever waits does not wait out what was true before.
+    pub fn heard(&self, age: Duration) {
+        if let Some(at) = Instant::now().checked_sub(age) {
+            self.core().heard(at);
+        }
     }
 
     /// Whether [`Breaker::allow`] would refuse now; takes no probe's place.
@@ -120,8 +154,8 @@ impl Breaker {
 impl Permit {
     /// The party answered; a refusal is an answer, too.
     pub fn succeeded(self) {
-        let Inner { party, core } = &*self.breaker.0;
-        let mut core = core.lock().unwrap_or_else(PoisonError::into_inner);
+        let Inner { party, .. } = &*self.breaker.0;
+        let mut core = self.breaker.core();
         if let Change::Closed { after } = core.succeeded(self.epoch, Instant::now()) {
             // Under the lock, so that the gauge follows the order of the changes.
             self.breaker.show(false);
@@ -132,8 +166,8 @@ impl Permit {
     /// The party is away. `reason` goes to logs and health: no secrets.
     pub fn failed(self, reason: &dyn Display) {
         let reason = reason.to_string();
-        let Inner { party, core } = &*self.breaker.0;
-        let mut core = core.lock().unwrap_or_else(PoisonError::into_inner);
+        let Inner { party, .. } = &*self.breaker.0;
+        let mut core = self.breaker.core();
         match core.failed(self.epoch, &reason, Instant::now()) {
             Change::Opened { wait } => {
                 self.breaker.show(true);
@@ -154,11 +188,14 @@ impl Drop for Permit {
     fn drop(&mut self) {
         // After a report this is of an old epoch, or closed, and changes nothing.
         self.breaker.core().dropped(self.epoch);
+        self.breaker.0.probed.notify_waiters();
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use futures::FutureExt as _;
+
     use super::*;
 
     const HOUR: Duration = Duration::from_secs(3600);
@@ -193,6 +230,36 @@ mod tests {
         drop(probe);
         breaker.allow().unwrap().succeeded();
         assert_eq!(breaker.state().0, BreakerState::Closed);
+    }
+
+    #[tokio::test]
+    async fn callers_wait_for_a_probe_that_is_out_but_not_for_an_open_breaker() {
+        let breaker = Breaker::new("test", Duration::ZERO);
+        open(&breaker);
+        let probe = breaker.allow().unwrap();
+        let limit = Duration::from_millis(100);
+        assert!(breaker.allow_within(limit).await.is_err());
+        let waiting = async { breaker.allow_within(HOUR).await.is_ok() };
+        let probing = async {
+            tokio::task::yield_now().await;
+            probe.succeeded();
+        };
+        assert_eq!(tokio::join!(waiting, probing), (true, ()));
+
+        let away = Breaker::new("test", HOUR);
+        open(&away);
+        let at_once = away.allow_within(HOUR).now_or_never();
+        assert!(at_once.is_some_and(|outcome| outcome.is_err()));
+    }
+
+    #[test]
+    fn a_sign_of_life_counts_by_its_age() {
+        let breaker = Breaker::new("test", HOUR);
+        open(&breaker);
+        breaker.heard(HOUR);
+        assert!(breaker.check().unwrap_err().for_ > HEARD_SPACING);
+        breaker.heard(Duration::ZERO);
+        assert!(breaker.check().unwrap_err().for_ <= HEARD_SPACING);
     }
 
     #[test]

@@ -5,7 +5,7 @@ use std::net::{SocketAddr, TcpListener};
 use std::time::Duration;
 
 use actix_web::dev::Server;
-use actix_web::middleware::from_fn;
+use actix_web::middleware::{Condition, NormalizePath, from_fn};
 use actix_web::web::ServiceConfig;
 use actix_web::{App, HttpServer};
 use tokio::net::TcpSocket;
@@ -38,6 +38,16 @@ pub struct HttpLimits {
     pub threads: Option<usize>,
     /// Which connections are kept for a next request.
     pub keep_alive: KeepAlive,
+    pub paths: Paths,
+}
+
+/// How exactly a path has to be written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Paths {
+    AsWritten,
+    /// A slash at the end or twice in a row makes no other path: addresses are typed by people, and joined by
+    /// proxies. Queries stay as they came.
+    AnySlashes,
 }
 
 /// For ports that carry health, metrics and little else: one thread.
@@ -49,6 +59,7 @@ impl Default for HttpLimits {
             shutdown_timeout: Duration::from_secs(5),
             threads: Some(1),
             keep_alive: KeepAlive::EveryAnswer,
+            paths: Paths::AsWritten,
         }
     }
 }
@@ -95,6 +106,10 @@ pub fn serve(
             .wrap(from_fn(move |request, next| {
                 connections::bound(limits.keep_alive, request, next)
             }))
+            .wrap(Condition::new(
+                limits.paths == Paths::AnySlashes,
+                NormalizePath::trim(),
+            ))
             .configure(|config| configure(config))
     });
     let server = match limits.threads {

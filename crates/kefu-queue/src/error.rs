@@ -1,5 +1,6 @@
 use std::time::Duration;
 
+use kefu_settings::Unusable;
 use thiserror::Error;
 
 use crate::BODY_BYTES_MAX;
@@ -16,10 +17,11 @@ pub enum QueueError {
     /// Another process holds the file.
     #[error("queue.url: {path} is in use by another process; an embedded queue serves one process only")]
     Locked { path: String },
-    #[error("queue.url: {path} cannot be used")]
-    File { path: String, source: std::io::Error },
-    #[error("queue.url: {path} cannot be used")]
-    Database { path: String, source: sqlx::Error },
+    #[error("queue.url: {0}")]
+    File(Unusable),
+    /// The reason stands in the line: it is all that a person gets to read.
+    #[error("queue.url: {path} cannot be used: {reason}")]
+    Database { path: String, reason: sqlx::Error },
     /// The broker or the writer does not answer; it may later.
     #[error("queue is not available: {reason}")]
     Unavailable { reason: String },

@@ -1,8 +1,7 @@
 //! Every value in force, where it was set, and nothing that is secret.
 
-use std::path::{Path, absolute};
-
 use crate::node::{Node, Table, join};
+use crate::place::absolute;
 use crate::{Origin, Settings, reference};
 
 /// Ends of keys whose values are secrets.
@@ -61,7 +60,7 @@ fn walk(settings: &Settings, table: &Table, prefix: &str, values: &mut Vec<Effec
 fn shown(key: &str, node: &Node) -> Shown {
     let name = key.rsplit('.').next().unwrap_or_default();
     let text = match node {
-        Node::File(path) => return Shown::File(full(path)),
+        Node::File(path) => return Shown::File(absolute(path).display().to_string()),
         Node::Text(text) if !text.is_empty() && SECRET.contains(&name) => return Shown::Secret,
         Node::Text(text) => without_password(text),
         Node::Integer(number) => number.to_string(),
@@ -70,13 +69,6 @@ fn shown(key: &str, node: &Node) -> Shown {
         Node::List(_) | Node::Table(_) => "a list".to_owned(),
     };
     Shown::Value(text)
-}
-
-fn full(path: &Path) -> String {
-    absolute(path)
-        .unwrap_or_else(|_| path.to_owned())
-        .display()
-        .to_string()
 }
 
 /// An address without what stands before its host: a proxy or a database may have a password there.

@@ -13,6 +13,7 @@ use serde::forward_to_deserialize_any;
 
 use crate::SettingsError;
 use crate::node::{Node, Table, join};
+use crate::place::{Unusable, absolute};
 
 /// A secret in a file is a line; more is a mistake in the path.
 const VALUE_BYTES_MAX: u64 = 64 * 1024;
@@ -128,12 +129,9 @@ impl Reader<'_> {
         match self.node {
             Node::Text(text) => Ok(text.clone()),
             Node::Integer(number) => Ok(number.to_string()),
-            Node::File(path) => read_value(path).map_err(|what| {
-                let key = Some(format!("{}_file", self.key));
-                Problem {
-                    key,
-                    ..Problem::new(format!("cannot read {}: {what}", path.display()))
-                }
+            Node::File(path) => read_value(path).map_err(|what| Problem {
+                key: Some(format!("{}_file", self.key)),
+                ..Problem::new(what)
             }),
             Node::List(_) => Err(Problem::new(
                 "expected text, found a list; write one text with commas, such as \"one,two\"".to_owned(),
@@ -354,13 +352,18 @@ fn unexpected(node: &Node) -> Unexpected<'_> {
 
 /// The file's text without its trailing newline.
 fn read_value(path: &Path) -> Result<String, String> {
-    let file = std::fs::File::open(path).map_err(|error| error.to_string())?;
+    let cannot = |error| Unusable::new("read", path, error).to_string();
+    let file = std::fs::File::open(path).map_err(cannot)?;
     let mut text = String::new();
     file.take(VALUE_BYTES_MAX + 1)
         .read_to_string(&mut text)
-        .map_err(|error| error.to_string())?;
+        .map_err(cannot)?;
     if text.len() as u64 > VALUE_BYTES_MAX {
-        return Err(format!("more than {VALUE_BYTES_MAX} bytes"));
+        let path = absolute(path);
+        return Err(format!(
+            "cannot read {}: more than {VALUE_BYTES_MAX} bytes",
+            path.display()
+        ));
     }
     let trimmed = text.strip_suffix('\n').unwrap_or(&text);
     Ok(trimmed.strip_suffix('\r').unwrap_or(trimmed).to_owned())

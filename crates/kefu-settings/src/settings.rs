@@ -11,6 +11,7 @@ use serde::de::DeserializeOwned;
 
 use crate::environment::{self, Environment};
 use crate::node::{Node, Table, insert, join, merge, promise_files, replace, table_from_toml};
+use crate::place::{AsUser, absolute};
 use crate::{Origin, SettingsError, origin, read};
 
 /// The commented reference: every key with its default.
@@ -300,8 +301,8 @@ fn layer_from_toml(file_name: &str, text: &str) -> Result<Table, SettingsError> 
 }
 
 fn read_file(path: &Path) -> Result<String, SettingsError> {
-    let refuse = |problem: String| SettingsError::new(path.display().to_string(), problem);
-    let cannot = |error: std::io::Error| refuse(format!("cannot read the settings file: {error}"));
+    let refuse = |problem: String| SettingsError::new(absolute(path).display().to_string(), problem);
+    let cannot = |error: std::io::Error| refuse(format!("cannot read the settings file: {error}{AsUser}"));
     let bytes = std::fs::metadata(path).map_err(cannot)?.len();
     if bytes > FILE_BYTES_MAX {
         return Err(refuse(format!(

@@ -1,6 +1,8 @@
 use std::fs::{File, TryLockError};
+use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
+use kefu_settings::Unusable;
 use sqlx::migrate::{Migrate, MigrateError, Migrator};
 use sqlx::{Connection, PgConnection, PgPool, SqlitePool};
 use tokio::time::{sleep, timeout};
@@ -136,10 +138,14 @@ async fn migrate_postgres_once(pool: &PgPool) -> Result<Migrated, StoreError> {
 async fn migrate_sqlite(pool: &SqlitePool) -> Result<Migrated, StoreError> {
     let mut path = pool.connect_options().get_filename().as_os_str().to_owned();
     path.push(".migrate.lock");
-    let lock = tokio::task::spawn_blocking(move || lock_file(path.as_ref()))
+    let path = PathBuf::from(path);
+    let taken = tokio::task::spawn_blocking(move || {
+        lock_file(&path).map_err(|error| Unusable::new("lock", &path, error))
+    });
+    let lock = taken
         .await
         .map_err(|error| StoreError::Unavailable(error.into()))?
-        .map_err(|error| StoreError::Refused(format!("the migration lock cannot be taken: {error}")))?;
+        .map_err(|unusable| StoreError::Refused(unusable.to_string()))?;
     let mut connection = pool.acquire().await?;
     let migrated = run(&SQLITE, &mut *connection, false).await;
     drop(lock);

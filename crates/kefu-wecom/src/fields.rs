@@ -67,17 +67,34 @@ pub(crate) fn find<'a>(fields: &'a [Field], name: &str) -> Option<&'a Field> {
     fields.iter().find(|field| field.name.eq_ignore_ascii_case(name))
 }
 
-/// Reads XML or JSON and returns the children of its root.
-pub(crate) fn parse(bytes: &[u8]) -> Result<Vec<Field>, ParseError> {
+/// A text by its first character, without what editors, shells and proxies put around it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Form<'a> {
+    Xml(&'a str),
+    Json(&'a str),
+    Other(&'a str),
+}
+
+/// Looks which form it has: byte order marks, blanks and line ends at both ends are nothing that was written.
+pub(crate) fn form(bytes: &[u8]) -> Result<Form<'_>, ParseError> {
     if bytes.len() > TEXT_BYTES_MAX {
         return Err(ParseError::TooLarge);
     }
     let text = std::str::from_utf8(bytes).map_err(|_| ParseError::NotUtf8)?;
-    let text = text.strip_prefix('\u{feff}').unwrap_or(text).trim_ascii();
+    let text = text.trim_matches(|letter: char| letter == '\u{feff}' || letter.is_ascii_whitespace());
     match text.bytes().next() {
         None => Err(ParseError::Empty),
-        Some(b'<') => xml::parse(text),
-        Some(b'{') => json::parse(text),
-        Some(_) => Err(ParseError::UnknownFormat),
+        Some(b'<') => Ok(Form::Xml(text)),
+        Some(b'{') => Ok(Form::Json(text)),
+        Some(_) => Ok(Form::Other(text)),
+    }
+}
+
+/// Reads XML or JSON and returns the children of its root.
+pub(crate) fn parse(bytes: &[u8]) -> Result<Vec<Field>, ParseError> {
+    match form(bytes)? {
+        Form::Xml(text) => xml::parse(text),
+        Form::Json(text) => json::parse(text),
+        Form::Other(_) => Err(ParseError::UnknownFormat),
     }
 }

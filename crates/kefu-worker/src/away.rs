@@ -2,7 +2,9 @@
 
 use std::time::Duration;
 
+use kefu_domain::Millis;
 use kefu_process::breaker::{Open, Permit};
+use kefu_process::clock;
 use kefu_wecom::error::Failure;
 use kefu_wecom::{ApiError, ErrorClass};
 
@@ -13,9 +15,17 @@ pub(crate) const AWAY: &str = "WeCom is away";
 /// Work that waits for an open breaker comes back spread over as long as its wait, and at most over this.
 const SPREAD_MAX: Duration = Duration::from_secs(5);
 
+/// How long a job waits in its slot for another's probe to end: usually it is known within milliseconds.
+const PROBE_WAIT_MAX: Duration = Duration::from_secs(1);
+
 /// A permit for one call; else the time to wait for, without an attempt spent.
-pub(crate) fn allow(app: &App) -> Result<Permit, Fault> {
-    app.breaker.allow().map_err(wait)
+pub(crate) async fn allow(app: &App) -> Result<Permit, Fault> {
+    app.breaker.allow_within(PROBE_WAIT_MAX).await.map_err(wait)
+}
+
+/// A callback came at `at`: WeCom was there. Who waits for it to be back need not wait longer.
+pub(crate) fn heard(app: &App, at: Millis) {
+    app.breaker.heard(Millis(clock::now_ms()).since(at));
 }
 
 /// Tells how a call went. To be told before the next call is made: while a probe is out, nobody else may call.

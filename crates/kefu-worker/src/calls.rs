@@ -37,7 +37,7 @@ where
     pause::check(context, &app.name, api).await?;
     let mut waits = waits().build();
     loop {
-        let permit = away::allow(app)?;
+        let permit = away::allow(app).await?;
         let outcome = call().await;
         away::tell(permit, &outcome);
         match (outcome, waits.next()) {

@@ -244,6 +244,9 @@ async fn fetch_once(
     app: &App,
     lease: &mut AccountLease,
 ) -> Result<Result<SyncPage, ApiError>, Fault> {
+    if let Some(called_at) = lease.token_at {
+        away::heard(app, called_at);
+    }
     let now = Millis(clock::now_ms());
     let is_fresh = lease.token_at.is_some_and(|at| now.since(at) < TOKEN_AGE_MAX);
     if lease.token.is_some() && is_fresh {

@@ -155,7 +155,7 @@ fn fail_type(fail_type: FailType) -> i64 {
 
 /// A text without any text asks nothing.
 fn is_silent(body: &MessageBody) -> bool {
-    matches!(body, MessageBody::Text(text) if text.content.trim().is_empty())
+    matches!(body, MessageBody::Text(_)) && text(body).is_none_or(|text| text.trim().is_empty())
 }
 
 fn menu_id(body: &MessageBody) -> Option<String> {

@@ -17,6 +17,11 @@ async fn lines_tell_what_happened_but_no_secret_and_no_words() {
         "queued callback unparsed as job ",
         "callback for app default does not open: signature does not match",
         "callback for an app that is not in the settings",
+        "\"http.path\":\"/callback/nobody-here\"",
+        "callback at a path that is not ours: 404; ours are /callback and /callback/<app> (ingress.path)",
+        "\"http.path\":\"/wecom%1b\"",
+        "request for a path that does not exist: 404",
+        "request with a method that is none of a callback's: 405",
         "callback not queued, WeCom will call again: queue is not available",
         "\"trace_id\":\"",
         "\"job.id\":\"",
@@ -24,8 +29,15 @@ async fn lines_tell_what_happened_but_no_secret_and_no_words() {
         assert!(lines.contains(told), "{told}\n{lines}");
     }
     // Once for each kind, although it happened several times: strangers must not be able to fill a disk.
-    assert_eq!(lines.matches("\"level\":\"WARN\"").count(), 2, "{lines}");
-    for secret in [TOKEN, AES_KEY, WORDS, "zhangsan", "ENCpull", "nobody-here"] {
+    assert_eq!(lines.matches("\"level\":\"WARN\"").count(), 3, "{lines}");
+    for secret in [
+        TOKEN,
+        AES_KEY,
+        WORDS,
+        "zhangsan",
+        "ENCpull",
+        "query-of-a-stranger",
+    ] {
         assert!(!lines.contains(secret), "{secret}\n{lines}");
     }
 }
@@ -49,6 +61,11 @@ async fn exercise() {
             404
         );
         assert_eq!(running.send(post("/callback", WORDS)).await.status, 400);
+        let misdirected = format!("/wecom%1b?{}", sealed.query());
+        assert_eq!(running.send(post(&misdirected, WORDS)).await.status, 404);
+        assert_eq!(running.send(get("/.env?query-of-a-stranger")).await.status, 404);
+        let put = get("/callback").replace("GET", "PUT");
+        assert_eq!(running.send(put).await.status, 405);
     }
     running.stop_queue().await;
     assert_eq!(running.post(&seal(text_message(WORDS))).await.status, 503);

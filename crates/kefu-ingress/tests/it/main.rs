@@ -10,6 +10,7 @@ mod garbage;
 mod logs;
 mod official;
 mod ops;
+mod paths;
 mod refusals;
 mod settings;
 mod slow;

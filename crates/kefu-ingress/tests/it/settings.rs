@@ -51,6 +51,16 @@ fn wrong_values_are_named() {
             "ingress.body_timeout: must be more than 0 and at most 60 s",
         ),
         (
+            "ingress.path",
+            "callback",
+            "ingress.path: must begin with `/`, such as /callback; it is the path only, without scheme and host",
+        ),
+        (
+            "ingress.path",
+            "/health/kf",
+            "ingress.path: must not begin with /health: the ingress answers there itself",
+        ),
+        (
             "ingress.connections_max",
             "0",
             "ingress.connections_max: must be at least 1",

@@ -200,7 +200,7 @@ async fn a_folder_that_cannot_be_used_stops_the_start() {
     assert_eq!(kefu_process::exit::code(&error), 2);
     let line = kefu_process::exit::line(&error).unwrap();
     assert!(
-        line.starts_with("kefu: queue.spool: /proc/nowhere cannot be used: "),
+        line.starts_with("kefu: queue.spool: cannot create /proc/nowhere: "),
         "{line}"
     );
 }

@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use super::{BreakerState, FAILURES_MAX, Open, WAIT_GROWTH_MAX};
+use super::{BreakerState, FAILURES_MAX, HEARD_SPACING, Open, WAIT_GROWTH_MAX};
 
 #[derive(Debug)]
 pub(super) struct Core {
@@ -12,8 +12,9 @@ pub(super) struct Core {
     epoch: u64,
     /// When the party came or went; a failed probe does not change it.
     since: Instant,
-    /// How the last counted call failed.
+    /// How the last counted call failed, and when.
     reason: String,
+    failed_at: Instant,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -40,6 +41,7 @@ impl Core {
             epoch: 0,
             since: now,
             reason: String::new(),
+            failed_at: now,
         }
     }
 
@@ -104,6 +106,7 @@ impl Core {
             return Change::None;
         }
         reason.clone_into(&mut self.reason);
+        self.failed_at = now;
         match &mut self.phase {
             Phase::Closed { failures } if *failures + 1 < FAILURES_MAX => {
                 *failures += 1;
@@ -122,6 +125,21 @@ impl Core {
                 Change::OpenedAgain { wait }
             }
         }
+    }
+
+    /// The party was heard from at `at`. After the last failure that ends the wait, but for a little distance: each
+    /// sign of life may cost a call, and a party may send and yet not answer.
+    pub(super) fn heard(&mut self, at: Instant) {
+        if let Phase::Open { until, .. } = &mut self.phase
+            && self.failed_at < at
+        {
+            *until = (*until).min(self.failed_at + HEARD_SPACING);
+        }
+    }
+
+    /// Whether a probe is out: what is known soon.
+    pub(super) fn is_probing(&self) -> bool {
+        matches!(self.phase, Phase::HalfOpen { probing: true, .. })
     }
 
     /// A permit went without a report.
@@ -232,6 +250,48 @@ mod tests {
         }
         let epoch = core.allow(now).unwrap();
         assert_eq!(core.failed(epoch, "away", now), Change::Opened { wait: WAIT });
+    }
+
+    #[test]
+    fn a_sign_of_life_after_the_last_failure_ends_the_wait() {
+        let now = Instant::now();
+        let ms = Duration::from_millis;
+        let mut core = opened(now);
+        // What was sent before the failure says nothing.
+        core.heard(now);
+        assert!(core.check(now + WAIT - ms(1)).is_err());
+        core.heard(now + ms(10));
+        let left = Open {
+            for_: HEARD_SPACING - ms(10),
+        };
+        assert_eq!(core.check(now + ms(10)), Err(left));
+        let later = now + HEARD_SPACING;
+        let probe = core.allow(later).unwrap();
+        assert!(core.is_probing() && core.allow(later).is_err());
+        // A party that sends and does not answer is asked no more often than that, and the wait grows for the rest.
+        let wait = 2 * WAIT;
+        assert_eq!(core.failed(probe, "away", later), Change::OpenedAgain { wait });
+        assert_eq!(core.check(later), Err(Open { for_: wait }));
+        core.heard(later + ms(1));
+        assert!(core.check(later + HEARD_SPACING - ms(1)).is_err());
+        let probe = core.allow(later + HEARD_SPACING).unwrap();
+        core.heard(later + HEARD_SPACING);
+        assert!(core.is_probing());
+        core.succeeded(probe, later + HEARD_SPACING);
+        core.heard(later + HEARD_SPACING);
+        assert_eq!(core.state(), BreakerState::Closed);
+    }
+
+    #[test]
+    fn a_sign_of_life_never_makes_a_wait_longer() {
+        let now = Instant::now();
+        let mut core = Core::new(Duration::from_millis(50), now);
+        for _ in 0..FAILURES_MAX {
+            let epoch = core.allow(now).unwrap();
+            core.failed(epoch, "away", now);
+        }
+        core.heard(now + Duration::from_millis(1));
+        assert!(core.check(now + Duration::from_millis(50)).is_ok());
     }
 
     #[test]

@@ -6,6 +6,8 @@ use std::time::Duration;
 use sqlx::sqlite::{SqliteConnectOptions, SqliteConnection, SqliteJournalMode, SqliteSynchronous};
 use sqlx::{ConnectOptions, Connection};
 
+use kefu_settings::{Unusable, absolute};
+
 use super::stock::Stock;
 use crate::QueueError;
 
@@ -79,13 +81,11 @@ impl Closed {
 }
 
 pub(super) async fn open(path: &Path, missing: Missing) -> Result<QueueFile, QueueError> {
-    let shown = path.display().to_string();
+    let shown = absolute(path).display().to_string();
     let lock = take_lock(path, &shown)?;
     if missing == Missing::Refuse && !path.exists() {
-        return Err(QueueError::File {
-            path: shown,
-            source: io::ErrorKind::NotFound.into(),
-        });
+        let gone = Unusable::new("open", path, io::ErrorKind::NotFound.into());
+        return Err(QueueError::File(gone));
     }
     let options = SqliteConnectOptions::new()
         .filename(path)
@@ -95,9 +95,13 @@ pub(super) async fn open(path: &Path, missing: Missing) -> Result<QueueFile, Que
         .synchronous(SqliteSynchronous::Full)
         .busy_timeout(BUSY_TIMEOUT)
         .disable_statement_logging();
-    let failed = |source| QueueError::Database {
-        path: shown.clone(),
-        source,
+    // The engine says only that it could not; the system knows why.
+    let failed = |reason: sqlx::Error| match Unusable::look(path).filter(|_| is_about_files(&reason)) {
+        Some(unusable) => QueueError::File(unusable),
+        None => QueueError::Database {
+            path: shown.clone(),
+            reason,
+        },
     };
     let mut connection = SqliteConnection::connect_with(&options).await.map_err(failed)?;
     let version: i64 = sqlx::query_scalar("PRAGMA user_version")
@@ -139,26 +143,31 @@ pub(super) fn path(raw: &str) -> Result<PathBuf, QueueError> {
 
 /// The kernel releases the lock on any exit of the process.
 fn take_lock(path: &Path, shown: &str) -> Result<File, QueueError> {
-    let failed = |source: io::Error| QueueError::File {
-        path: shown.to_owned(),
-        source,
-    };
     if let Some(folder) = path.parent().filter(|folder| !folder.as_os_str().is_empty()) {
-        fs::create_dir_all(folder).map_err(failed)?;
+        fs::create_dir_all(folder)
+            .map_err(|error| QueueError::File(Unusable::new("create", folder, error)))?;
     }
+    let beside = beside(path, ".lock");
     let file = OpenOptions::new()
         .create(true)
         .truncate(false)
         .write(true)
-        .open(beside(path, ".lock"))
-        .map_err(failed)?;
+        .open(&beside)
+        .map_err(|error| QueueError::File(Unusable::new("create", &beside, error)))?;
     match file.try_lock() {
         Ok(()) => Ok(file),
         Err(TryLockError::WouldBlock) => Err(QueueError::Locked {
             path: shown.to_owned(),
         }),
-        Err(TryLockError::Error(source)) => Err(failed(source)),
+        Err(TryLockError::Error(error)) => Err(QueueError::File(Unusable::new("lock", &beside, error))),
     }
+}
+
+/// SQLITE_READONLY, _IOERR and _CANTOPEN, whatever the higher bytes add (sqlite.org/rescode.html).
+fn is_about_files(error: &sqlx::Error) -> bool {
+    let code = error.as_database_error().and_then(|error| error.code());
+    let code: Option<i32> = code.and_then(|code| code.parse().ok());
+    code.is_some_and(|code| matches!(code & 0xff, 8 | 10 | 14))
 }
 
 fn beside(path: &Path, ending: &str) -> PathBuf {

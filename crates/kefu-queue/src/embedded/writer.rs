@@ -74,9 +74,9 @@ impl Writer {
             transaction.commit().await?;
             statements::stock(&mut file.connection).await
         };
-        let stock = opened.await.map_err(|source| QueueError::Database {
+        let stock = opened.await.map_err(|reason| QueueError::Database {
             path: file.shown.clone(),
-            source,
+            reason,
         })?;
         shared.stock.send_replace(stock);
         Ok(Writer {

@@ -51,7 +51,7 @@ impl Folder {
             .await
             .map_err(|error| QueueError::Setting {
                 key: "queue.spool",
-                reason: format!("{} cannot be used: {}", self.path.display(), cause(&error)),
+                reason: cause(&error),
             })
     }
 
@@ -66,7 +66,7 @@ impl Folder {
                 Ok(file) => opened.push(file),
                 Err(QueueError::Locked { .. }) => (),
                 // Its process was just done with it.
-                Err(QueueError::File { source, .. }) if source.kind() == io::ErrorKind::NotFound => (),
+                Err(QueueError::File(gone)) if gone.kind() == io::ErrorKind::NotFound => (),
                 Err(error) => self.give_up(path, &cause(&error)),
             }
         }
@@ -122,8 +122,8 @@ fn is_ours(name: &str, prefix: &str) -> bool {
 /// The engine's errors name `queue.url`, which is not the setting to change here.
 fn cause(error: &QueueError) -> String {
     match error {
-        QueueError::File { source, .. } => source.to_string(),
-        QueueError::Database { source, .. } => source.to_string(),
+        QueueError::File(unusable) => unusable.to_string(),
+        QueueError::Database { path, reason } => format!("{path} cannot be used: {reason}"),
         QueueError::Setting { reason, .. } => reason.clone(),
         other => other.to_string(),
     }

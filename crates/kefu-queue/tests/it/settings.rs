@@ -23,7 +23,7 @@ async fn impossible_settings_are_refused_by_name() {
     .await;
     check(
         settings("sqlite:/proc/nowhere/q.db"),
-        "queue.url: /proc/nowhere/q.db cannot be used",
+        "queue.url: cannot create /proc/nowhere: No such file or directory (os error 2), as user ",
     )
     .await;
     let wrong = QueueSettings {

@@ -6,7 +6,7 @@ use std::net::SocketAddr;
 use std::path::Path;
 use std::time::Duration;
 
-use kefu_settings::{Problems, REFERENCE, SECTIONS, Settings, SettingsError};
+use kefu_settings::{AsUser, Problems, REFERENCE, SECTIONS, Settings, SettingsError};
 use secrecy::{ExposeSecret as _, SecretString};
 use serde::Deserialize;
 
@@ -324,8 +324,10 @@ fn files_that_cannot_be_read_are_refused_only_where_they_are_used() {
     settings.section::<Queue>("queue").unwrap();
     check_refused(
         settings.entries::<App>("apps"),
-        "apps.default.secret_file: cannot read /nowhere/secret: No such file or directory (os error 2) \
-         (set by KEFU_APPS__DEFAULT__SECRET_FILE)",
+        &format!(
+            "apps.default.secret_file: cannot read /nowhere/secret: No such file or directory (os error 2){AsUser} \
+             (set by KEFU_APPS__DEFAULT__SECRET_FILE)"
+        ),
     );
     check_refused(
         from("[apps.default]\nsecret = \"a\"\nsecret_file = \"b\"", &[]),

@@ -1,7 +1,8 @@
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
+use kefu_settings::{AsUser, Unusable, absolute};
 use secrecy::ExposeSecret;
 use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
 use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous};
@@ -140,13 +141,15 @@ async fn open_postgres(url: &str, pool: u32) -> Result<Store, StoreError> {
 /// One connection: SQLite has one writer anyway, its reads take microseconds, and the pool's queue is fair
 /// where SQLite's own busy waiting is a lottery.
 async fn open_sqlite(path: &str) -> Result<Store, StoreError> {
-    let address = format!("sqlite:{path}");
-    let folder = Path::new(path).parent().unwrap_or(Path::new("")).to_owned();
-    tokio::fs::create_dir_all(&folder)
-        .await
-        .map_err(|error| StoreError::Refused(format!("{address}: the folder cannot be made: {error}")))?;
+    let file = absolute(Path::new(path));
+    let address = format!("sqlite:{}", file.display());
+    if let Some(folder) = file.parent() {
+        tokio::fs::create_dir_all(folder)
+            .await
+            .map_err(|error| StoreError::Refused(Unusable::new("create", folder, error).to_string()))?;
+    }
     let options = SqliteConnectOptions::new()
-        .filename(PathBuf::from(path))
+        .filename(&file)
         .create_if_missing(true)
         .journal_mode(SqliteJournalMode::Wal)
         // NORMAL would lose the last commits at a power failure, and those were acked to the queue.
@@ -163,7 +166,7 @@ async fn open_sqlite(path: &str) -> Result<Store, StoreError> {
         .idle_timeout(None)
         .max_lifetime(None)
         .connect_lazy_with(options);
-    first_connection(&pool, &address).await?;
+    first_connection(&pool, &file, &address).await?;
     Ok(Store {
         engine: Engine::Sqlite(pool),
         places: Arc::new(Semaphore::new(1)),
@@ -172,19 +175,17 @@ async fn open_sqlite(path: &str) -> Result<Store, StoreError> {
     })
 }
 
-async fn first_connection(pool: &SqlitePool, address: &str) -> Result<(), StoreError> {
+async fn first_connection(pool: &SqlitePool, file: &Path, address: &str) -> Result<(), StoreError> {
     let mut tries = OPEN_TRIES;
     loop {
         let error = match pool.acquire().await {
             Ok(_) => return Ok(()),
             Err(error) => error,
         };
-        let code = error.as_database_error().and_then(|error| error.code());
-        // 14: CANTOPEN, which is a folder, a missing right, a broken path.
-        if code.is_some_and(|code| code == "14") {
-            return Err(StoreError::Refused(format!(
-                "{address} cannot be opened: {error}"
-            )));
+        if let Some(reason) = about_files(&error) {
+            // The engine says only that it could not; the system knows why.
+            let why = Unusable::look(file).map_or(reason, |unusable| unusable.to_string());
+            return Err(StoreError::Refused(format!("{address} cannot be opened: {why}")));
         }
         let error = named(address, error);
         tries -= 1;
@@ -193,6 +194,14 @@ async fn first_connection(pool: &SqlitePool, address: &str) -> Result<(), StoreE
         }
         tokio::time::sleep(Duration::from_millis(25)).await;
     }
+}
+
+/// What SQLite says if a folder, a missing right or a broken path is the reason: SQLITE_READONLY and _CANTOPEN,
+/// whatever the higher bytes add (sqlite.org/rescode.html).
+fn about_files(error: &sqlx::Error) -> Option<String> {
+    let database = error.as_database_error()?;
+    let code: i32 = database.code()?.parse().ok()?;
+    matches!(code & 0xff, 8 | 14).then(|| format!("{}{AsUser}", database.message()))
 }
 
 fn named(address: &str, error: sqlx::Error) -> StoreError {

@@ -75,13 +75,24 @@ async fn impossible_settings_are_refused() {
     assert!(refusal("sqlite:").await.contains("database.url"));
     let folder = tempfile::tempdir().unwrap();
     let is_folder = format!("sqlite:{}", folder.path().display());
-    assert!(refusal(&is_folder).await.contains("cannot be opened"));
+    let line = refusal(&is_folder).await;
+    assert!(line.contains("cannot be opened: cannot open /"), "{line}");
+    assert!(
+        line.contains(": Is a directory (os error 21), as user "),
+        "{line}"
+    );
     let file = folder.path().join("file");
     std::fs::write(&file, "x".repeat(4096)).unwrap();
+    let line = refusal(&format!("sqlite:{}/kefu.db", file.display())).await;
+    let expected = format!("cannot create {}: ", file.display());
     assert!(
-        refusal(&format!("sqlite:{}/kefu.db", file.display()))
-            .await
-            .contains("folder")
+        line.starts_with(&expected) && line.contains("), as user "),
+        "{line}"
+    );
+    let line = refusal("sqlite:/proc/kefu.db").await;
+    assert!(
+        line.contains("cannot write to /proc: ") && line.contains(", as user "),
+        "{line}"
     );
     let line = refusal(&format!("sqlite:{}", file.display())).await;
     assert!(line.contains("not a database"), "{line}");

@@ -20,7 +20,7 @@ const EARLY_DIVISOR: u32 = 5;
 const REFUSED_PAUSE: Duration = Duration::from_secs(60);
 /// After a fresh token was refused as well.
 const FRESH_REFUSED_PAUSE: Duration = Duration::from_secs(10);
-/// After a failure that may pass at once, so that callers who waited together fail together.
+/// After a failure that may pass at once, before a token that still works is replaced early.
 const FAILED_PAUSE: Duration = Duration::from_secs(1);
 /// The shared cache only saves calls; without it in time we fetch for ourselves.
 const SHARED_TIMEOUT: Duration = Duration::from_secs(1);
@@ -72,8 +72,24 @@ struct Cached {
 struct Flight {
     /// The last token WeCom refused: never taken from the shared cache again.
     refused: Option<Token>,
-    /// The last failure, repeated to callers until then.
-    failure: Option<(Instant, ApiError)>,
+    failure: Option<Failed>,
+}
+
+/// The last failure to get a token.
+struct Failed {
+    at: Instant,
+    /// Nobody is to try before.
+    until: Instant,
+    error: ApiError,
+}
+
+impl Failed {
+    /// Whether the failure is also that of a caller who asked at `asked`: of those who waited together, and of
+    /// everybody while a refusal is not to be repeated. What may have passed by now says nothing about a later
+    /// call: a question of health must not make a customer's call fail.
+    fn is_shared(&self, asked: Instant, now: Instant) -> bool {
+        asked <= self.at || (now < self.until && !may_pass(&self.error))
+    }
 }
 
 /// Whether another token may help. 40001 is "wrong secret", but was also seen for a stale token.
@@ -101,17 +117,21 @@ impl AppTokens {
                 let Ok(flight) = self.flight.try_lock() else {
                     return Ok(cached.token);
                 };
-                Ok(self.renew(flight, source).await.unwrap_or(cached.token))
+                if flight.failure.as_ref().is_some_and(|failed| now < failed.until) {
+                    return Ok(cached.token);
+                }
+                Ok(self.renew(flight, now, source).await.unwrap_or(cached.token))
             }
-            _ => self.renew(self.flight.lock().await, source).await,
+            _ => self.renew(self.flight.lock().await, now, source).await,
         }
     }
 
     /// A token other than the refused one, fetched at most once for all who were refused together.
     pub(super) async fn replace(&self, refused: &Token, source: &Source<'_>) -> Result<Token, ApiError> {
+        let asked = Instant::now();
         let mut flight = self.flight.lock().await;
         self.discard(&mut flight, refused, source).await;
-        self.renew(flight, source).await
+        self.renew(flight, asked, source).await
     }
 
     /// Notes that even a fresh token was refused, so that callers do not fetch one each.
@@ -122,7 +142,7 @@ impl AppTokens {
                 api: GETTOKEN,
                 failure: error.failure.clone(),
             };
-            flight.failure = Some((Instant::now() + FRESH_REFUSED_PAUSE, error));
+            flight.failure = Some(failed(error, FRESH_REFUSED_PAUSE));
         }
     }
 
@@ -142,6 +162,7 @@ impl AppTokens {
     async fn renew(
         &self,
         mut flight: MutexGuard<'_, Flight>,
+        asked: Instant,
         source: &Source<'_>,
     ) -> Result<Token, ApiError> {
         let now = Instant::now();
@@ -149,8 +170,12 @@ impl AppTokens {
         if let Some(cached) = current.as_ref().filter(|cached| now < cached.early_at) {
             return Ok(cached.token.clone());
         }
-        if let Some((_, error)) = flight.failure.as_ref().filter(|(until, _)| now < *until) {
-            return Err(error.clone());
+        if let Some(failed) = flight
+            .failure
+            .as_ref()
+            .filter(|failed| failed.is_shared(asked, now))
+        {
+            return Err(failed.error.clone());
         }
         let stale = [current.map(|cached| cached.token), flight.refused.clone()];
         if let Some(shared) = self.shared(source, stale.iter().flatten()).await {
@@ -166,7 +191,7 @@ impl AppTokens {
                 Ok(self.install(&mut flight, fetched))
             }
             Err(error) => {
-                flight.failure = Some((Instant::now() + pause(&error), error.clone()));
+                flight.failure = Some(failed(error.clone(), pause(&error)));
                 Err(error)
             }
         }
@@ -261,15 +286,32 @@ fn early(lifetime: Duration, jitter: f64) -> Duration {
         .mul_f64(0.8 + 0.4 * jitter)
 }
 
+fn failed(error: ApiError, pause: Duration) -> Failed {
+    let at = Instant::now();
+    Failed {
+        at,
+        until: at + pause,
+        error,
+    }
+}
+
 fn pause(error: &ApiError) -> Duration {
+    match may_pass(error) {
+        true => FAILED_PAUSE,
+        false => REFUSED_PAUSE,
+    }
+}
+
+/// Whether the same call may work a moment later: nobody has said no.
+fn may_pass(error: &ApiError) -> bool {
     match error.class() {
-        ErrorClass::Busy | ErrorClass::Network | ErrorClass::Ambiguous => FAILED_PAUSE,
+        ErrorClass::Busy | ErrorClass::Network | ErrorClass::Ambiguous => true,
         ErrorClass::Token
         | ErrorClass::Rate
         | ErrorClass::Quota
         | ErrorClass::State
         | ErrorClass::Configuration
-        | ErrorClass::Permanent => REFUSED_PAUSE,
+        | ErrorClass::Permanent => false,
     }
 }
 

@@ -31,9 +31,16 @@ pub enum MessageBody {
         nickname: String,
         title: String,
     },
-    Meeting,
-    Schedule,
-    Note,
+    /// Documented without any field; a title is read where one is given. So are the next two.
+    Meeting {
+        title: String,
+    },
+    Schedule {
+        title: String,
+    },
+    Note {
+        title: String,
+    },
     Event(KfEvent),
     /// A `msgtype` of the future, or one whose content is missing.
     Unknown {
@@ -52,12 +59,15 @@ pub struct Text {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct MediaRef {
     pub media_id: String,
+    /// The file's name, where one is given; the documents promise none.
+    pub name: String,
 }
 
 #[derive(Clone, Debug, PartialEq)]
 pub struct Location {
-    pub latitude: f64,
-    pub longitude: f64,
+    /// Degrees as they were given: perhaps out of range, perhaps not finite.
+    pub latitude: Option<f64>,
+    pub longitude: Option<f64>,
     pub name: String,
     pub address: String,
 }
@@ -83,6 +93,7 @@ pub struct ShopProduct {
     pub product_id: String,
     pub head_image: String,
     pub title: String,
+    /// Fen in digits, or a price in words.
     pub sales_price: String,
     pub shop_nickname: String,
     pub shop_head_image: String,
@@ -92,6 +103,7 @@ pub struct ShopProduct {
 pub struct ShopOrder {
     pub order_id: String,
     pub product_titles: String,
+    /// The price as it is shown, with its currency.
     pub price_wording: String,
     pub state: String,
     pub image_url: String,
@@ -109,13 +121,40 @@ pub struct MergedItem {
     pub msg_content: String,
 }
 
+impl MergedItem {
+    /// What was forwarded. Some write plain words instead of JSON; halves of JSON are nobody's words.
+    pub fn body(&self) -> MessageBody {
+        let value = super::loose::read(&self.msg_content);
+        let Some(content) = value.as_ref().and_then(Loose::new) else {
+            let is_spoken = matches!(self.msgtype.as_str(), "" | "text");
+            return match is_spoken && !self.msg_content.trim_start().starts_with('{') {
+                true => MessageBody::Text(Text {
+                    content: self.msg_content.clone(),
+                    menu_id: None,
+                }),
+                false => MessageBody::Unknown {
+                    msgtype: self.msgtype.clone(),
+                },
+            };
+        };
+        let msgtype = match content.text_if_any("msgtype") {
+            Some(msgtype) => msgtype,
+            None => self.msgtype.clone(),
+        };
+        // The body stands under its type, or is the whole content.
+        let inner = content.object(&msgtype).unwrap_or(content);
+        MessageBody::read(&msgtype, Some(inner))
+    }
+}
+
 impl MessageBody {
     pub(super) fn read(msgtype: &str, inner: Option<Loose<'_>>) -> MessageBody {
         // These three may come without any content.
+        let title = || inner.map(|inner| inner.text("title")).unwrap_or_default();
         match msgtype {
-            "meeting" => return MessageBody::Meeting,
-            "schedule" => return MessageBody::Schedule,
-            "note" => return MessageBody::Note,
+            "meeting" => return MessageBody::Meeting { title: title() },
+            "schedule" => return MessageBody::Schedule { title: title() },
+            "note" => return MessageBody::Note { title: title() },
             _ => {}
         }
         let unknown = || MessageBody::Unknown {
@@ -124,6 +163,7 @@ impl MessageBody {
         let Some(inner) = inner else { return unknown() };
         let media = || MediaRef {
             media_id: inner.text("media_id"),
+            name: inner.first_text(&["file_name", "filename", "name", "title"]),
         };
         match msgtype {
             "text" => {
@@ -180,9 +220,9 @@ impl MessageBody {
             MessageBody::ShopOrder(_) => "channels_shop_order",
             MessageBody::Merged { .. } => "merged_msg",
             MessageBody::Channels { .. } => "channels",
-            MessageBody::Meeting => "meeting",
-            MessageBody::Schedule => "schedule",
-            MessageBody::Note => "note",
+            MessageBody::Meeting { .. } => "meeting",
+            MessageBody::Schedule { .. } => "schedule",
+            MessageBody::Note { .. } => "note",
             MessageBody::Event(_) => "event",
             MessageBody::Unknown { msgtype } => msgtype,
         }
@@ -261,11 +301,12 @@ fn menu_item(item: Loose<'_>) -> Option<MenuItem> {
 fn shop_product(inner: Loose<'_>) -> ShopProduct {
     ShopProduct {
         product_id: inner.text("product_id"),
-        head_image: inner.text("head_image"),
+        // Both spellings are in use.
+        head_image: inner.first_text(&["head_image", "head_img"]),
         title: inner.text("title"),
-        sales_price: inner.text("sales_price"),
+        sales_price: inner.whole_or_text("sales_price"),
         shop_nickname: inner.text("shop_nickname"),
-        shop_head_image: inner.text("shop_head_image"),
+        shop_head_image: inner.first_text(&["shop_head_image", "shop_head_img"]),
     }
 }
 
@@ -285,6 +326,6 @@ fn merged_item(item: Loose<'_>) -> MergedItem {
         send_time: item.number("send_time"),
         msgtype: item.text("msgtype"),
         sender_name: item.text("sender_name"),
-        msg_content: item.text("msg_content"),
+        msg_content: item.text_or_json("msg_content"),
     }
 }

@@ -1,5 +1,8 @@
 use serde_json::{Map, Value};
 
+/// Below it each whole number has a float of its own.
+const WHOLE_MAX: f64 = 9_007_199_254_740_992.0;
+
 /// A JSON object read without complaints.
 #[derive(Clone, Copy)]
 pub(super) struct Loose<'a>(&'a Map<String, Value>);
@@ -13,13 +16,13 @@ impl<'a> Loose<'a> {
         Loose::new(self.0.get(name)?)
     }
 
-    /// The objects of an array.
+    /// The objects of an array; one that stands alone counts as an array of one.
     pub(super) fn objects(self, name: &str) -> impl Iterator<Item = Loose<'a>> {
-        let items = self
-            .0
-            .get(name)
-            .and_then(Value::as_array)
-            .map_or(&[][..], Vec::as_slice);
+        let items = match self.0.get(name) {
+            Some(Value::Array(items)) => items.as_slice(),
+            Some(alone) => std::slice::from_ref(alone),
+            None => &[],
+        };
         items.iter().filter_map(Loose::new)
     }
 
@@ -38,6 +41,35 @@ impl<'a> Loose<'a> {
         Some(self.text(name)).filter(|text| !text.is_empty())
     }
 
+    /// The text of the first name that has one.
+    pub(super) fn first_text(self, names: &[&str]) -> String {
+        names
+            .iter()
+            .find_map(|name| self.text_if_any(name))
+            .unwrap_or_default()
+    }
+
+    /// A text; of a number that is whole only its digits: `5900.0` and `5.9e3` are 5900.
+    pub(super) fn whole_or_text(self, name: &str) -> String {
+        let whole = self
+            .0
+            .get(name)
+            .and_then(Value::as_f64)
+            .filter(|number| number.fract() == 0.0 && number.abs() < WHOLE_MAX);
+        match whole {
+            Some(number) => format!("{number:.0}"),
+            None => self.text(name),
+        }
+    }
+
+    /// A text, or what stands in its place as JSON.
+    pub(super) fn text_or_json(self, name: &str) -> String {
+        match self.0.get(name) {
+            Some(value @ (Value::Object(_) | Value::Array(_))) => value.to_string(),
+            _ => self.text(name),
+        }
+    }
+
     /// A whole number, also one written as text; 0 otherwise.
     pub(super) fn number(self, name: &str) -> i64 {
         match self.0.get(name) {
@@ -47,11 +79,12 @@ impl<'a> Loose<'a> {
         }
     }
 
-    pub(super) fn float(self, name: &str) -> f64 {
-        match self.0.get(name) {
-            Some(Value::Number(number)) => number.as_f64().unwrap_or_default(),
-            Some(Value::String(text)) => text.trim().parse().unwrap_or_default(),
-            _ => 0.0,
+    /// A number, also one written as text.
+    pub(super) fn float(self, name: &str) -> Option<f64> {
+        match self.0.get(name)? {
+            Value::Number(number) => number.as_f64(),
+            Value::String(text) => text.trim().parse().ok(),
+            _ => None,
         }
     }
 }

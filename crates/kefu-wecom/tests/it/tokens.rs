@@ -129,6 +129,38 @@ async fn callers_who_waited_together_fail_together() {
 }
 
 #[tokio::test]
+async fn a_failure_that_has_passed_is_not_told_to_the_next_caller() {
+    let fetches = Mutex::new(0);
+    let stub = Stub::start(move |call| match call.path.as_str() {
+        "/cgi-bin/gettoken" => {
+            let mut fetches = fetches.lock().unwrap();
+            *fetches += 1;
+            match *fetches {
+                1 => Reply::Cut,
+                2 => refused(-1),
+                _ => Reply::Json(json!({"errcode": 0, "access_token": "T1", "expires_in": 7200})),
+            }
+        }
+        _ => state(),
+    })
+    .await;
+    let client = stub.client();
+    // Such as by a question of health, a moment before a customer's call.
+    assert_eq!(
+        client.probe("default").await.unwrap_err().class(),
+        ErrorClass::Network
+    );
+    pass(Duration::from_millis(1)).await;
+    assert_eq!(
+        client.probe("default").await.unwrap_err().class(),
+        ErrorClass::Busy
+    );
+    pass(Duration::from_millis(1)).await;
+    ask(&client).await.unwrap();
+    assert_eq!(stub.calls("gettoken").len(), 3);
+}
+
+#[tokio::test]
 async fn a_token_is_replaced_before_it_ends() {
     let stub = Stub::granting(|_| state()).await;
     let client = stub.client();

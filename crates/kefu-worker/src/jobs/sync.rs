@@ -240,6 +240,9 @@ pub(crate) async fn wake_accounts_of(
     let Some(app) = context.apps.get(name) else {
         return Ok(());
     };
+    if let Some((_, called_at)) = token {
+        away::heard(app, called_at);
+    }
     let listed = crate::accounts::refresh(context, app).await?;
     for row in context.store.accounts(name).await? {
         publish(context, app, &row.account, Lane::High, token)

@@ -87,8 +87,10 @@ async fn reply(context: &Context, app: &App, turn: &Turn, text: &str, source: So
 
 fn wants_person(context: &Context, turn: &Turn) -> bool {
     let keywords = &context.replies.handover_keywords;
+    // Only what was typed: a word in a forwarded chat or on a card is nobody's wish.
     turn.owed
         .iter()
+        .filter(|message| message.msgtype == "text")
         .filter_map(|message| message.text.as_deref())
         .any(|text| keywords.hit(text))
 }

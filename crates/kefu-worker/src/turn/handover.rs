@@ -22,7 +22,7 @@ const FAILURES_MAX: u32 = 2;
 pub(super) async fn hand_over(context: &Context, app: &App, turn: &Turn) -> Result<Option<Left>, Fault> {
     let key = &turn.lease.key;
     pause::check(context, &app.name, Api::Transfer).await?;
-    let permit = away::allow(app)?;
+    let permit = away::allow(app).await?;
     let moved = context
         .wecom
         .transfer(

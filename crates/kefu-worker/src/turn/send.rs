@@ -55,7 +55,7 @@ pub(super) async fn send(
 ) -> Result<Sent, Fault> {
     pause::check(context, &app.name, Api::Send).await?;
     // Before the mark as well: a part that is not called must not look as if it may have gone out.
-    let mut permit = away::allow(app)?;
+    let mut permit = away::allow(app).await?;
     if !context.store.mark_sending(lease, &part.msgid).await? {
         // The lease is lost, or the part was settled meanwhile, say by a report: the next look at the row tells.
         return Ok(Sent::ReplyOver);

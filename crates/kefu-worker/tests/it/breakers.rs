@@ -3,8 +3,9 @@
 use std::time::Duration;
 
 use kefu_simulator::Effect;
+use kefu_simulator::world::Incoming;
 
-use crate::harness::{ACCOUNT, FALLBACK, Kefu, tagged, wake_up};
+use crate::harness::{ACCOUNT, FALLBACK, Kefu, OTHER_ACCOUNT, tagged, wake_up};
 
 const APIS: [&str; 5] = [
     "gettoken",
@@ -88,6 +89,60 @@ async fn a_part_that_may_have_gone_out_keeps_its_msgid_through_an_outage() {
     kefu.handled_all(1).await;
     kefu.assert_each_answered_once(1);
     assert_eq!(kefu.parts().await, ["sent"]);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_callback_ends_the_wait_for_wecom() {
+    let kefu = Kefu::with(|setup| setup.set("worker.breaker_wait", "5m")).await;
+    // Whatever was tried while WeCom was not there: lists of accounts, polls.
+    for api in APIS {
+        kefu.fault(api, BUSY);
+    }
+    for _ in 0..10 {
+        kefu.publish(&wake_up("default", "")).await;
+    }
+    kefu.until("the breaker has opened", async || {
+        kefu.health("wecom").await.1.starts_with("app default: open for ")
+    })
+    .await;
+    kefu.simulator.clear_faults();
+    let calls_then = calls(&kefu);
+    // A wake-up without a callback's token says nothing about WeCom.
+    kefu.publish(&wake_up("default", ACCOUNT)).await;
+    const MET: &str = "SELECT CAST(count(*) AS TEXT) FROM account WHERE lease_owner IS NULL";
+    kefu.until("the wake-up has met it", async || kefu.number(MET).await == 1)
+        .await;
+    assert_eq!(calls(&kefu), calls_then);
+
+    let asked = std::time::Instant::now();
+    for number in 0..3 {
+        let account = if number == 2 { OTHER_ACCOUNT } else { ACCOUNT };
+        let text = Incoming::text(tagged(number));
+        kefu.says(account, &format!("wm{number}"), text).await;
+    }
+    kefu.handled_all(3).await;
+    kefu.assert_each_answered_once(3);
+    assert!(asked.elapsed() < Duration::from_secs(10), "{:?}", asked.elapsed());
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn callbacks_of_a_wecom_that_does_not_answer_cost_few_calls() {
+    let kefu = Kefu::with(|setup| setup.set("worker.breaker_wait", "5m")).await;
+    for api in APIS {
+        kefu.fault(api, BUSY);
+    }
+    let started = std::time::Instant::now();
+    for number in 0..40 {
+        kefu.writes(&format!("wm{number}"), &tagged(number)).await;
+        tokio::time::sleep(Duration::from_millis(25)).await;
+    }
+    kefu.until("all callbacks have been looked at", async || {
+        kefu.waiting().await == 0
+    })
+    .await;
+    // Five open it, and then one a second; the simulator counts a token's call as well.
+    let most = 12 + 2 * started.elapsed().as_secs();
+    assert!(calls(&kefu) <= most, "{} calls, at most {most}", calls(&kefu));
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

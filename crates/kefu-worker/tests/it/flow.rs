@@ -98,6 +98,44 @@ async fn an_image_reaches_the_model_as_a_placeholder() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn cards_and_forwarded_chats_reach_the_model_in_words() {
+    let kefu = Kefu::with(|setup| setup.set("reply.handover_keywords", "人工")).await;
+    let said = r#"{"msgtype":"text","text":{"content":"我要转人工"}}"#;
+    let messages = [
+        (
+            "channels_shop_product",
+            json!({"product_id": "P7", "title": "保温杯", "sales_price": 5900, "head_img": "h"}),
+            "[商品] 保温杯；价格：¥59.00；商品编号：P7",
+        ),
+        (
+            "location",
+            json!({"latitude": 39.9042, "longitude": 116.4074, "name": "", "address": ""}),
+            "[位置] 纬度 39.9042，经度 116.4074",
+        ),
+        // Somebody else's words in it: the customer has not asked for a person.
+        (
+            "merged_msg",
+            json!({"title": "群聊", "item": [{"msgtype": "text", "sender_name": "张三", "msg_content": said}]}),
+            "[聊天记录] 群聊；张三：我要转人工",
+        ),
+    ];
+    for (number, (msgtype, body, _)) in messages.iter().enumerate() {
+        let incoming = Incoming {
+            msgtype: (*msgtype).to_owned(),
+            body: body.clone(),
+        };
+        kefu.says(ACCOUNT, &format!("wm{number}"), incoming).await;
+    }
+    kefu.handled_all(messages.len()).await;
+    for (number, (.., line)) in messages.iter().enumerate() {
+        assert_eq!(
+            kefu.replies(&format!("wm{number}")),
+            [format!("（演示模型）您说：{line}")]
+        );
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_text_of_blanks_asks_nothing() {
     let kefu = Kefu::start().await;
     kefu.writes("wm1", " \n ").await;

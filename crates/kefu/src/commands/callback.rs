@@ -2,7 +2,8 @@ use std::io::Read;
 
 use anyhow::Context;
 use kefu_process::{ExitError, clock};
-use kefu_wecom::{CallbackKey, Envelope, ReceiveIds, Signed};
+use kefu_wecom::envelope::encrypt_of;
+use kefu_wecom::{CallbackKey, ReceiveIds, Signed};
 
 use crate::cli::{CallbackCommand, OpenArgs, SealArgs, SealForm};
 use crate::output;
@@ -20,7 +21,8 @@ pub(super) fn run(command: CallbackCommand) -> anyhow::Result<()> {
 fn open(args: &OpenArgs) -> anyhow::Result<()> {
     let key = key(&args.token, &args.encoding_aes_key)?;
     let input = read_input()?;
-    let encrypt = encrypt_of(input.trim_ascii())?;
+    let encrypt = encrypt_of(&input)
+        .map_err(|error| ExitError::No(format!("does not open: input is no envelope: {error}")))?;
     let receive_ids = match args.receive_id.as_slice() {
         [] => ReceiveIds::Any,
         ids => ReceiveIds::OneOf(ids),
@@ -42,17 +44,6 @@ fn open(args: &OpenArgs) -> anyhow::Result<()> {
         output::note("kefu: opened without a signature: nothing is proven about who sealed it")?;
     }
     Ok(output::bytes(&opened.plaintext)?)
-}
-
-/// The ciphertext: of an XML or JSON envelope, else the input itself, as in an echostr.
-fn encrypt_of(input: &[u8]) -> anyhow::Result<String> {
-    if input.starts_with(b"<") || input.starts_with(b"{") {
-        let envelope = Envelope::parse(input)
-            .map_err(|error| ExitError::No(format!("input is no envelope: {error}")))?;
-        return Ok(envelope.encrypt);
-    }
-    let text = str::from_utf8(input).map_err(|_| ExitError::No("input is not text".to_owned()))?;
-    Ok(text.to_owned())
 }
 
 fn seal(args: &SealArgs) -> anyhow::Result<()> {

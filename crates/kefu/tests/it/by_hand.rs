@@ -58,6 +58,9 @@ async fn the_official_sample_opens_as_envelope_as_ciphertext_and_with_white_spac
         POST.to_owned(),
         format!(" \r\n\t{}\n\n", post_body()),
         format!("\n{POST}\r\n"),
+        format!("\u{feff}{POST}"),
+        format!("\u{feff}\r\n{}\r\n", post_body()),
+        format!("\r\n\u{feff}{POST}\u{feff}"),
     ] {
         let ended = open(&[&SIGNED, &RECEIVE_ID]).input(input).end().await;
         check(&ended, POST_PLAINTEXT);
@@ -71,7 +74,9 @@ async fn without_a_signature_it_opens_with_a_warning() {
     check(&ended, POST_PLAINTEXT);
     assert_eq!(ended.stderr.len(), 1);
     assert!(ended.stderr[0].contains("without a signature"), "{ended:?}");
-    check(&open(&[]).input(ECHO).end().await, "1616140317555161061");
+    for input in [ECHO.to_owned(), format!("\u{feff}{ECHO}\r\n")] {
+        check(&open(&[]).input(input).end().await, "1616140317555161061");
+    }
 }
 
 #[tokio::test]
@@ -98,7 +103,7 @@ async fn what_does_not_open_is_a_no_with_its_reason() {
     );
     check_no(&open(&[]).input("").end().await, "does not open");
     check_no(&open(&[]).input("<xml><a/></xml>").end().await, "no envelope");
-    check_no(&open(&[]).input(vec![0xff, 0xfe]).end().await, "not text");
+    check_no(&open(&[]).input(vec![0xff, 0xfe]).end().await, "not UTF-8");
 }
 
 #[tokio::test]

@@ -11,9 +11,9 @@ const IMPORTS: &[(&str, &[&str])] = &[
     ("kefu-wecom", &[]),
     ("kefu-settings", &[]),
     ("kefu-process", &["kefu-settings"]),
-    ("kefu-queue", &["kefu-domain"]),
+    ("kefu-queue", &["kefu-domain", "kefu-settings"]),
     ("kefu-state", &["kefu-domain"]),
-    ("kefu-store", &["kefu-domain"]),
+    ("kefu-store", &["kefu-domain", "kefu-settings"]),
     // Neither the database nor Redis: a callback is answered without them.
     (
         "kefu-ingress",
