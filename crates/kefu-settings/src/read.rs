@@ -350,7 +350,7 @@ fn unexpected(node: &Node) -> Unexpected<'_> {
     }
 }
 
-/// The file's text without its trailing newline.
+/// The file's text without its trailing newline, and without the byte order mark that editors of Windows put first.
 fn read_value(path: &Path) -> Result<String, String> {
     let cannot = |error| Unusable::new("read", path, error).to_string();
     let file = std::fs::File::open(path).map_err(cannot)?;
@@ -365,6 +365,7 @@ fn read_value(path: &Path) -> Result<String, String> {
             path.display()
         ));
     }
-    let trimmed = text.strip_suffix('\n').unwrap_or(&text);
+    let text = text.strip_prefix('\u{feff}').unwrap_or(&text);
+    let trimmed = text.strip_suffix('\n').unwrap_or(text);
     Ok(trimmed.strip_suffix('\r').unwrap_or(trimmed).to_owned())
 }

@@ -315,6 +315,11 @@ fn a_value_can_stand_in_a_file_of_its_own() {
         secret(&in_file, &[("KEFU_APPS__DEFAULT__SECRET", "other")]),
         Ok("other".to_owned())
     );
+    // As editors of Windows write it.
+    std::fs::write(path, "\u{feff}s3cret\r\n").unwrap();
+    assert_eq!(secret(&in_file, &[]), Ok("s3cret".to_owned()));
+    let with_mark = format!("\u{feff}{}", in_file.replace('\n', "\r\n"));
+    assert_eq!(secret(&with_mark, &[]), Ok("s3cret".to_owned()));
 }
 
 #[test]

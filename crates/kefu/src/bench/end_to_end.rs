@@ -78,6 +78,7 @@ fn bench_settings(
         .with("queue.spool", folder.join("spool").display())
         .with("conversation.merge_window", "0s")
         .with("ingress.listen", FREE_PORT)
+        .with("ingress.path", "/callback")
         .with("worker.listen", FREE_PORT)
         .with("wecom.api_base", simulator.url())
         .with("ai.base_url", simulator.model_url());

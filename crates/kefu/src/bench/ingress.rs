@@ -71,6 +71,7 @@ async fn start_ingress(
         ("KEFU_QUEUE__PREFIX", prefix.to_owned()),
         ("KEFU_QUEUE__SPOOL", spool.display().to_string()),
         ("KEFU_INGRESS__LISTEN", address.to_string()),
+        ("KEFU_INGRESS__PATH", "/callback".to_owned()),
         ("KEFU_LOG__LEVEL", "warn".to_owned()),
         ("KEFU_APPS__DEFAULT__CORP_ID", credentials.corp_id.clone()),
         (
