@@ -15,12 +15,14 @@ mod seldom;
 mod server;
 mod settings;
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use anyhow::Context;
 use kefu_process::{ExitError, crash, supervise, tls};
 use kefu_queue::{Outlet, Queue, QueueSettings, Roles};
-use kefu_settings::{Settings, SettingsError};
+use kefu_settings::{Problems, Settings, SettingsError, SettingsErrors};
+use kefu_wecom::AppSettings;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
@@ -50,18 +52,48 @@ struct Limits {
     body_timeout: Duration,
 }
 
-/// Checks all settings the ingress reads, without opening anything.
-pub fn check(settings: &Settings) -> Result<(), SettingsError> {
-    crash::check()?;
-    server::read(settings)?;
-    let _: QueueSettings = settings.section("queue")?;
-    Ok(())
+/// Everything that is wrong with the settings the ingress reads; nothing is opened.
+pub fn problems(settings: &Settings) -> Vec<SettingsError> {
+    let settings = &own(settings);
+    let mut problems = Problems::of(settings);
+    problems.note_all(settings.lookalikes().iter().cloned());
+    problems.add(crash::check());
+    if let Some(section) = problems.section::<IngressSettings>("ingress") {
+        problems.add(section.check());
+        problems.add(CallbackPath::parse(&section.path));
+        problems.add(Lanes::parse(&section.lanes));
+    }
+    problems.note_all(settings.quoted("apps"));
+    let apps: BTreeMap<String, AppSettings> = problems.entries("apps");
+    for (name, app) in &apps {
+        problems.add(Apps::new(&BTreeMap::from([(name.clone(), app.clone())])));
+    }
+    if !settings.has("apps") {
+        problems.add(Apps::new(&BTreeMap::new()));
+    }
+    let _: Option<QueueSettings> = problems.section("queue");
+    problems.finish()
+}
+
+/// What may be right and is probably not.
+pub fn warnings(settings: &Settings) -> Vec<SettingsError> {
+    let mut warnings = Problems::of(settings);
+    warnings.note_all(settings.padded("apps"));
+    for (name, app) in own(settings).entries::<AppSettings>("apps").unwrap_or_default() {
+        warnings.note_all(app.odd_corp_id(&name));
+    }
+    warnings.finish()
+}
+
+/// Without the secrets of apps, which only the worker needs and may be the only one to read.
+fn own(settings: &Settings) -> Settings {
+    settings.clone().without("apps", &["secret"])
 }
 
 /// Runs the ingress as a process of its own, until `stop`.
 pub async fn run(settings: &Settings, stop: CancellationToken) -> anyhow::Result<()> {
     // Before anything is connected, so that a wrong key is named although the broker is away.
-    check(settings)?;
+    SettingsErrors::check(problems(settings))?;
     let queue_settings: QueueSettings = settings.section("queue")?;
     let tls = tls::client_config_if(queue_settings.needs_tls())
         .map_err(|error| ExitError::refused("queue.url", error))?;

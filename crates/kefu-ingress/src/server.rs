@@ -155,7 +155,7 @@ pub(crate) fn read(
     section.check()?;
     let path = CallbackPath::parse(&section.path)?;
     let lanes = Lanes::parse(&section.lanes)?;
-    let apps = Apps::new(&settings.entries("apps")?)?;
+    let apps = Apps::new(&crate::own(settings).entries("apps")?)?;
     Ok((section, path, apps, lanes))
 }
 

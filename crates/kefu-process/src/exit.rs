@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use thiserror::Error;
 
-use kefu_settings::SettingsError;
+use kefu_settings::{SettingsError, SettingsErrors};
 
 /// The answer is no.
 pub const NO: u8 = 1;
@@ -59,7 +59,7 @@ impl ExitError {
 /// The exit code that belongs to an error.
 pub fn code(error: &anyhow::Error) -> u8 {
     let code_of = |cause: &(dyn std::error::Error + 'static)| {
-        if cause.is::<SettingsError>() {
+        if cause.is::<SettingsError>() || cause.is::<SettingsErrors>() {
             return Some(REFUSED);
         }
         cause.downcast_ref().map(|exit| match exit {
@@ -70,8 +70,18 @@ pub fn code(error: &anyhow::Error) -> u8 {
     error.chain().find_map(code_of).unwrap_or(UNEXPECTED)
 }
 
-/// What stands on stderr for an error: one line, or nothing.
+/// What stands on stderr for an error: one line, one for each mistake in the settings, or nothing.
 pub fn line(error: &anyhow::Error) -> Option<String> {
+    if let Some(all) = error
+        .chain()
+        .find_map(|cause| cause.downcast_ref::<SettingsErrors>())
+    {
+        let lines: Vec<String> = all
+            .iter()
+            .map(|settings| format!("kefu: {}", in_one_line(settings)))
+            .collect();
+        return Some(lines.join("\n"));
+    }
     let settings = error.chain().find_map(|cause| match cause.downcast_ref() {
         Some(ExitError::Refused(settings)) => Some(settings),
         _ => cause.downcast_ref::<SettingsError>(),
@@ -81,8 +91,13 @@ pub fn line(error: &anyhow::Error) -> Option<String> {
         Some(settings) => settings.to_string(),
         None => format!("{error:#}"),
     };
-    let text = text.lines().map(str::trim).collect::<Vec<_>>().join("; ");
+    let text = in_one_line(&text);
     (!text.is_empty()).then(|| format!("kefu: {text}"))
+}
+
+fn in_one_line(text: &impl fmt::Display) -> String {
+    let text = text.to_string();
+    text.lines().map(str::trim).collect::<Vec<_>>().join("; ")
 }
 
 /// Runs a process to its end on a runtime of its own, says on stderr why it failed, and gives the exit code.

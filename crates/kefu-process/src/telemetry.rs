@@ -96,6 +96,11 @@ pub fn start(role: &str, settings: &LogSettings) -> Result<Telemetry, SettingsEr
     })
 }
 
+/// Whether the section `log` is one to start with.
+pub fn check(settings: &LogSettings) -> Result<(), SettingsError> {
+    filter(&settings.level).map(drop)
+}
+
 fn subscriber<W>(
     json: bool,
     ansi: bool,

@@ -55,3 +55,30 @@ impl fmt::Display for SettingsError {
 }
 
 impl std::error::Error for SettingsError {}
+
+/// All of them, one a line; at least one.
+#[derive(Clone, Debug)]
+pub struct SettingsErrors(Vec<SettingsError>);
+
+impl SettingsErrors {
+    /// An error if there is something wrong.
+    pub fn check(found: Vec<SettingsError>) -> Result<(), SettingsErrors> {
+        match found.is_empty() {
+            true => Ok(()),
+            false => Err(SettingsErrors(found)),
+        }
+    }
+
+    pub fn iter(&self) -> impl Iterator<Item = &SettingsError> {
+        self.0.iter()
+    }
+}
+
+impl fmt::Display for SettingsErrors {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let lines: Vec<String> = self.0.iter().map(ToString::to_string).collect();
+        f.write_str(&lines.join("\n"))
+    }
+}
+
+impl std::error::Error for SettingsErrors {}

@@ -6,6 +6,7 @@
 mod effective;
 mod environment;
 mod error;
+mod forms;
 mod node;
 mod origin;
 mod place;
@@ -15,7 +16,7 @@ mod reference;
 mod settings;
 
 pub use effective::{Effective, Shown};
-pub use error::SettingsError;
+pub use error::{SettingsError, SettingsErrors};
 pub use origin::Origin;
 pub use place::{AsUser, Unusable, absolute};
 pub use problems::Problems;

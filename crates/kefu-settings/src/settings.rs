@@ -107,6 +107,11 @@ impl Settings {
         self
     }
 
+    /// Whether anything stands in a section.
+    pub fn has(&self, section: &str) -> bool {
+        matches!(self.root.get(section), Some(Node::Table(table)) if !table.is_empty())
+    }
+
     /// The file that was read, if any.
     pub fn file(&self) -> Option<&Path> {
         self.file.as_deref()

@@ -2,12 +2,16 @@
 
 use std::time::Duration;
 
+use kefu_settings::SettingsError;
 use secrecy::{ExposeSecret, SecretString};
 use serde::Deserialize;
 use thiserror::Error;
 
 use crate::client::AppCredentials;
 use crate::crypto::{CallbackKey, InvalidCallbackKey, Keyring};
+
+/// Every corp id that was seen has so many.
+const CORP_ID_BYTES: usize = 18;
 
 /// How to reach WeCom's API.
 #[derive(Clone, Debug, Deserialize)]
@@ -107,6 +111,17 @@ impl AppSettings {
             .filter(|id| !id.is_empty())
             .map(str::to_owned);
         Some(ids.collect::<Vec<_>>()).filter(|ids| !ids.is_empty())
+    }
+
+    /// A corp id that does not look like one: WeCom's begin with `ww` (doc 90665), a few old ones with `wx`.
+    pub fn odd_corp_id(&self, name: &str) -> Option<SettingsError> {
+        let id = self.corp_id.trim();
+        let is_usual = id.len() == CORP_ID_BYTES
+            && (id.starts_with("ww") || id.starts_with("wx"))
+            && id.bytes().all(|byte| byte.is_ascii_alphanumeric());
+        let problem =
+            "does not look like a corp id (ww and 16 letters or digits, 企业ID at the bottom of 我的企业)";
+        (!is_usual).then(|| SettingsError::new(format!("apps.{name}.corp_id"), problem))
     }
 
     /// Without the white space around it. Blank is refused: it would make the empty receive id an accepted one.

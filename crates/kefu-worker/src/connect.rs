@@ -4,10 +4,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use backon::{BackoffBuilder, ExponentialBuilder};
-use kefu_domain::{HandoverKeywords, Rules, ThoughtMarks};
-use kefu_process::{ExitError, tls};
+use kefu_domain::ThoughtMarks;
+use kefu_process::ExitError;
 use kefu_queue::Queue;
-use kefu_settings::{Settings, SettingsError};
+use kefu_settings::Settings;
 use kefu_state::{State, StateSettings};
 use kefu_store::{DatabaseSettings, Store, StoreError};
 use kefu_wecom::{AppCredentials, Client, WecomSettings};
@@ -15,26 +15,18 @@ use tokio::time::sleep;
 use tracing::{info, warn};
 
 use crate::apps::Apps;
+use crate::check::{breaker_wait, conversation, rate_pause, replies, thoughts, tls};
 use crate::context::{Context, Replies};
 use crate::gate::Gate;
 use crate::model::Model;
 use crate::page_size::PageSizes;
-use crate::row::{job_limit, model_timeout_max};
+use crate::row::job_limit;
 use crate::tokens::StateTokens;
 use crate::turns::Turns;
-use crate::{AiSettings, ConversationSettings, ReplySettings, WorkerSettings};
+use crate::{AiSettings, ConversationSettings, WorkerSettings};
 
-/// Longest time a setting may give one call: less than the time limits of the job around it.
-const CALL_TIMEOUT_MAX: Duration = Duration::from_secs(60);
-/// Longest `worker.rate_pause`.
-const RATE_PAUSE_MAX: Duration = kefu_state::PAUSE_MAX;
-/// Longest `worker.breaker_wait`: it grows to twelve times as much.
-const BREAKER_WAIT_MAX: Duration = Duration::from_secs(300);
 const RETRY_FIRST: Duration = Duration::from_millis(200);
 const RETRY_LAST: Duration = Duration::from_secs(10);
-/// An owed conversation wakes after 10 s: with a longer window its turn would come before the window's end.
-const MERGE_WINDOW_MAX: Duration = Duration::from_secs(8);
-
 /// The settings of the worker's parts, read and checked before anything is opened.
 pub(crate) struct Parts {
     apps: Apps,
@@ -60,19 +52,7 @@ impl Parts {
         let (apps, credentials) = Apps::new(&settings.entries("apps")?, breaker_wait)?;
         let wecom: WecomSettings = settings.section("wecom")?;
         let ai: AiSettings = settings.section("ai")?;
-        let is_https = |url: &str| url.starts_with("https:");
-        let needs_tls = is_https(&wecom.api_base) || ai.base_url.as_deref().is_some_and(is_https);
-        let tls = tls::client_config_if(needs_tls)
-            .map_err(|error| SettingsError::new("wecom.api_base", error.to_string()))?;
-        check_timeout("wecom.timeout", wecom.timeout, CALL_TIMEOUT_MAX)?;
-        check_timeout("ai.timeout", ai.timeout, model_timeout_max())?;
-        // Only to learn whether the settings are good: the one that is used needs the state.
-        Client::new(&wecom, credentials.clone(), tls.clone(), None)
-            .map_err(|error| ExitError::refused_line(&error))?;
-        let state: StateSettings = settings.section("state")?;
-        state.check().map_err(|error| ExitError::refused_line(&error))?;
-        let database: DatabaseSettings = settings.section("database")?;
-        Store::check(&database).map_err(|error| ExitError::refused_for("database.url", &error))?;
+        let tls = tls(&wecom, &ai)?;
         Ok(Parts {
             apps,
             credentials,
@@ -80,14 +60,13 @@ impl Parts {
             conversation: conversation(settings)?,
             rate_pause: rate_pause(settings)?,
             poll_after: settings.section::<WorkerSettings>("worker")?.poll_after,
-            state,
-            database,
+            state: settings.section("state")?,
+            database: settings.section("database")?,
             model: Model::new(&ai, tls.clone(), breaker_wait)?,
             history_max: ai.history_max,
             prompt_tokens_max: ai.prompt_tokens_max,
             job_limit: job_limit(ai.timeout),
-            thoughts: ThoughtMarks::parse(&ai.thought_marks)
-                .map_err(|error| SettingsError::new("ai.thought_marks", error.to_string()))?,
+            thoughts: thoughts(&ai)?,
             tls,
             wecom,
         })
@@ -123,52 +102,6 @@ impl Parts {
             model: self.model,
         })
     }
-}
-
-fn rate_pause(settings: &Settings) -> Result<Duration, SettingsError> {
-    let WorkerSettings { rate_pause, .. } = settings.section("worker")?;
-    match rate_pause.as_millis() == 0 || RATE_PAUSE_MAX < rate_pause {
-        true => Err(SettingsError::new("worker.rate_pause", "must be 1ms to 1h")),
-        false => Ok(rate_pause),
-    }
-}
-
-fn breaker_wait(settings: &Settings) -> Result<Duration, SettingsError> {
-    let WorkerSettings { breaker_wait, .. } = settings.section("worker")?;
-    match breaker_wait.as_millis() == 0 || BREAKER_WAIT_MAX < breaker_wait {
-        true => Err(SettingsError::new("worker.breaker_wait", "must be 1ms to 5m")),
-        false => Ok(breaker_wait),
-    }
-}
-
-fn check_timeout(key: &str, timeout: Duration, longest: Duration) -> Result<(), SettingsError> {
-    let problem = || format!("must be longer than 0s and at most {}s", longest.as_secs());
-    match timeout.is_zero() || longest < timeout {
-        true => Err(SettingsError::new(key, problem())),
-        false => Ok(()),
-    }
-}
-
-fn conversation(settings: &Settings) -> Result<ConversationSettings, SettingsError> {
-    let section: ConversationSettings = settings.section("conversation")?;
-    if MERGE_WINDOW_MAX < section.merge_window {
-        return Err(SettingsError::new(
-            "conversation.merge_window",
-            format!("is at most {MERGE_WINDOW_MAX:?}"),
-        ));
-    }
-    Ok(section)
-}
-
-fn replies(settings: &ReplySettings) -> Result<Replies, SettingsError> {
-    let rules = Rules::parse(&settings.rules)
-        .map_err(|error| SettingsError::new("reply.rules", error.to_string()))?;
-    Ok(Replies {
-        rules,
-        fallback: settings.fallback.trim().to_owned(),
-        welcome: settings.welcome.trim().to_owned(),
-        handover_keywords: HandoverKeywords::parse(&settings.handover_keywords),
-    })
 }
 
 /// Opens and migrates, for as long as it takes the database to answer.

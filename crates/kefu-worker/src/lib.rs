@@ -9,6 +9,7 @@ mod archiver;
 mod away;
 mod calls;
 mod catch_up;
+mod check;
 mod connect;
 mod context;
 mod gate;
@@ -38,15 +39,9 @@ use kefu_settings::Settings;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
+pub use check::{problems, warnings};
 pub use settings::{AiSettings, ConversationSettings, ReplySettings, Slots, SystemRole, WorkerSettings};
 pub use worker::Worker;
-
-/// Checks all settings the worker reads, without opening anything.
-pub fn check(settings: &Settings) -> anyhow::Result<()> {
-    worker::read(settings)?;
-    let _: QueueSettings = settings.section("queue")?;
-    Ok(())
-}
 
 /// Runs the worker as a process of its own, until `stop`.
 pub async fn run(settings: &Settings, stop: CancellationToken) -> anyhow::Result<()> {

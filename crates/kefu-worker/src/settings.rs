@@ -26,6 +26,8 @@ pub struct WorkerSettings {
     /// Accounts not pulled for so long are pulled without a callback; 0 never does.
     #[serde(with = "humantime_serde")]
     pub poll_after: Duration,
+    /// The word of somebody who runs this worker and no other: then the database may be a file beside a broker.
+    pub single: bool,
 }
 
 /// Consumers per lane: how many jobs of it run at the same time in one process.

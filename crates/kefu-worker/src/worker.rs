@@ -7,9 +7,9 @@ use actix_web::web::Data;
 use anyhow::{Context as _, anyhow};
 use kefu_process::health::{Component, ComponentHealth, Health};
 use kefu_process::http::{HttpLimits, bind, serve};
-use kefu_process::{Ops, crash, ops, supervise};
+use kefu_process::{Ops, ops, supervise};
 use kefu_queue::{Lane, Queue};
-use kefu_settings::{Settings, SettingsError};
+use kefu_settings::{Settings, SettingsErrors};
 use kefu_store::StoreError;
 use metrics::gauge;
 use tokio::task::{JoinError, JoinSet};
@@ -19,15 +19,13 @@ use tracing::{info, warn};
 
 use crate::connect::Parts;
 use crate::context::Context;
-use crate::{Slots, WorkerSettings, accounts, archiver, replayer, slot, sweeper};
+use crate::{WorkerSettings, accounts, archiver, check, replayer, slot, sweeper};
 
 const DEPTHS_EVERY: Duration = Duration::from_secs(10);
 /// WeCom's list of accounts is asked again after this.
 const ACCOUNTS_EVERY: Duration = Duration::from_secs(24 * 3600);
 /// Sooner when the list could not be had.
 const ACCOUNTS_RETRY: Duration = Duration::from_secs(10 * 60);
-/// More slots than this in one lane is a mistake: each is a channel of the broker.
-const SLOTS_MAX: usize = 1000;
 
 /// The worker, with its port taken, not yet connected.
 pub struct Worker {
@@ -39,7 +37,6 @@ pub struct Worker {
 impl Worker {
     /// Reads the worker's sections and takes its port. Errors name the key.
     pub fn bind(settings: &Settings) -> anyhow::Result<Worker> {
-        crash::check()?;
         let (section, parts) = read(settings)?;
         let listener = bind(section.listen, "worker.listen")?;
         Ok(Worker {
@@ -94,22 +91,9 @@ impl Worker {
 
 /// The worker's own sections, checked.
 pub(crate) fn read(settings: &Settings) -> anyhow::Result<(WorkerSettings, Parts)> {
+    SettingsErrors::check(check::problems(settings))?;
     let section: WorkerSettings = settings.section("worker")?;
-    check_slots(&section.slots)?;
-    Ok((section, Parts::read(settings)?))
-}
-
-fn check_slots(slots: &Slots) -> Result<(), SettingsError> {
-    for lane in Lane::ALL {
-        if !(1..=SLOTS_MAX).contains(&slots.of(lane)) {
-            let key = format!("worker.slots.{lane}");
-            return Err(SettingsError::new(
-                key,
-                format!("must be 1 to {SLOTS_MAX}; a lane without a slot starves"),
-            ));
-        }
-    }
-    Ok(())
+    Ok((section, Parts::read(&check::own(settings))?))
 }
 
 /// All tasks of a connected worker.

@@ -136,9 +136,15 @@ pub(crate) struct SimulateArgs {
 
 #[derive(Debug, Args)]
 pub(crate) struct SettingsArgs {
-    /// Check file and environment instead; names the first wrong key
+    /// Check file and environment instead, as a start does; names every mistake and its place
     #[arg(long)]
     pub(crate) check: bool,
+    /// Show every value in force and where it was set; secrets are not shown
+    #[arg(long, conflicts_with = "check")]
+    pub(crate) effective: bool,
+    /// With --check or --effective: JSON on stdout
+    #[arg(long)]
+    pub(crate) json: bool,
     /// Roles to check for; none named: all
     #[arg(value_enum, requires = "check")]
     pub(crate) roles: Vec<Role>,

@@ -6,7 +6,7 @@ use anyhow::Context;
 use kefu_ingress::Server;
 use kefu_process::supervise;
 use kefu_queue::{Driver, Queue, Roles};
-use kefu_settings::Settings;
+use kefu_settings::{Settings, SettingsErrors};
 use kefu_worker::{Worker, open_queue};
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
@@ -22,7 +22,7 @@ pub(crate) struct BothRoles {
 impl BothRoles {
     pub(crate) async fn bind(settings: &Settings) -> anyhow::Result<BothRoles> {
         // Before a file is made or a broker asked: a wrong key ends the start.
-        kefu_ingress::check(settings)?;
+        SettingsErrors::check(kefu_ingress::problems(settings))?;
         let worker = Worker::bind(settings)?;
         let (queue, driver) = open_queue(settings, Roles::Both).await?;
         let ingress = Server::bind(settings, queue.clone()).await?;

@@ -52,6 +52,8 @@ struct Worker {
     breaker_wait: Duration,
     #[serde(with = "humantime_serde")]
     poll_after: Duration,
+    #[expect(dead_code, reason = "only its presence matters")]
+    single: bool,
 }
 
 #[derive(Debug, Deserialize)]

@@ -175,6 +175,10 @@ fn completions(base: &str) -> Result<Url, SettingsError> {
         .ok()
         .filter(|url| matches!(url.scheme(), "http" | "https") && url.has_host())
         .ok_or_else(refuse)?;
+    if url.path().trim_end_matches('/').ends_with("/chat/completions") {
+        let problem = "is the whole address of the question; write it without /chat/completions";
+        return Err(SettingsError::new("ai.base_url", problem));
+    }
     // Azure has its version in the query, which stays.
     let path = format!("{}/chat/completions", url.path().trim_end_matches('/'));
     url.set_path(&path);

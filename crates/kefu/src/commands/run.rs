@@ -1,14 +1,18 @@
 use std::path::Path;
 
 use kefu_process::stop_on_signal;
-use kefu_settings::Settings;
+use kefu_settings::{Settings, SettingsErrors};
+use tracing::warn;
 
 use crate::cli::Role;
+use crate::commands::settings::{problems, warnings};
 use crate::commands::start_telemetry;
 use crate::roles::BothRoles;
 
 pub(super) async fn run(config: Option<&Path>, roles: &[Role]) -> anyhow::Result<()> {
     let settings = Settings::load(config)?;
+    // What `kefu settings --check` finds, all of it, before anything is opened or said.
+    SettingsErrors::check(problems(&settings, roles))?;
     let has = |role| roles.is_empty() || roles.contains(&role);
     let (ingress, worker) = (has(Role::Ingress), has(Role::Worker));
     let name = match (ingress, worker) {
@@ -17,6 +21,9 @@ pub(super) async fn run(config: Option<&Path>, roles: &[Role]) -> anyhow::Result
         _ => "kefu",
     };
     let _telemetry = start_telemetry(name, &settings)?;
+    for warning in warnings(&settings, roles) {
+        warn!("{warning}");
+    }
     let stop = stop_on_signal()?;
     match (ingress, worker) {
         (true, false) => kefu_ingress::run(&settings, stop).await,

@@ -1,36 +1,155 @@
+//! `kefu settings`: the reference, what is wrong with one's own, and what is in force.
+
+use std::net::SocketAddr;
 use std::path::Path;
 
-use kefu_process::{ExitError, LogSettings};
-use kefu_queue::{Queue, Roles};
-use kefu_settings::REFERENCE;
-use kefu_settings::Settings;
+use kefu_process::{ExitError, LogSettings, telemetry};
+use kefu_queue::{Queue, QueueSettings, Roles};
+use kefu_settings::{Problems, REFERENCE, Settings, SettingsError, SettingsErrors, Shown};
+use serde::Deserialize;
+use serde_json::{Value, json};
 
 use crate::cli::{Role, SettingsArgs};
 use crate::output;
 
 pub(super) async fn run(config: Option<&Path>, args: &SettingsArgs) -> anyhow::Result<()> {
+    if args.effective {
+        return effective(&Settings::load(config)?, args.json);
+    }
     if !args.check {
         return Ok(output::bytes(REFERENCE.as_bytes())?);
     }
     let settings = Settings::load(config)?;
-    let has = |role| args.roles.is_empty() || args.roles.contains(&role);
-    let _: LogSettings = settings.section("log")?;
-    if has(Role::Ingress) {
-        kefu_ingress::check(&settings)?;
+    let found = problems(&settings, &args.roles);
+    let warned = warnings(&settings, &args.roles);
+    if args.json {
+        let list = |errors: &[SettingsError]| -> Vec<Value> { errors.iter().map(as_json).collect() };
+        output::json(&json!({ "problems": list(&found), "warnings": list(&warned) }))?;
+        return match found.is_empty() {
+            true => Ok(()),
+            false => Err(ExitError::No(String::new()).into()),
+        };
     }
-    if has(Role::Worker) {
-        kefu_worker::check(&settings)?;
+    for warning in &warned {
+        output::note(format_args!("kefu: warning: {warning}"))?;
     }
-    let roles = match (has(Role::Ingress), has(Role::Worker)) {
+    SettingsErrors::check(found)?;
+    let file = settings.file().map_or_else(
+        || "no settings file".to_owned(),
+        |file| kefu_settings::absolute(file).display().to_string(),
+    );
+    Ok(output::line(format_args!(
+        "settings are complete and well-formed ({file}; environment)"
+    ))?)
+}
+
+/// Everything that a start with these roles would refuse, and that can be known without starting.
+pub(super) fn problems(settings: &Settings, roles: &[Role]) -> Vec<SettingsError> {
+    let has = |role| roles.is_empty() || roles.contains(&role);
+    let (ingress, worker) = (has(Role::Ingress), has(Role::Worker));
+    let mut problems = Problems::of(settings);
+    if let Some(log) = problems.section::<LogSettings>("log") {
+        problems.add(telemetry::check(&log));
+    }
+    if ingress {
+        problems.note_all(kefu_ingress::problems(settings));
+    }
+    if worker {
+        problems.note_all(kefu_worker::problems(settings));
+    }
+    let roles = match (ingress, worker) {
         (true, false) => Roles::IngressOnly,
         (false, true) => Roles::WorkerOnly,
         _ => Roles::Both,
     };
-    Queue::check(&settings.section("queue")?, roles).map_err(|error| ExitError::refused_line(&error))?;
-    let file = settings
-        .file()
-        .map_or_else(|| "no file".to_owned(), |file| file.display().to_string());
-    Ok(output::line(format_args!(
-        "settings are complete and well-formed ({file} and the environment)"
-    ))?)
+    if let Ok(queue) = settings.section::<QueueSettings>("queue") {
+        let checked = Queue::check(&queue, roles);
+        problems.add(checked.map_err(|error| match ExitError::refused_line(&error) {
+            ExitError::Refused(error) => error,
+            other => SettingsError::new("queue.url", other.to_string()),
+        }));
+    }
+    problems.note_all(same_ports(settings, ingress, worker));
+    problems.finish()
+}
+
+/// What may be right and is probably not.
+pub(super) fn warnings(settings: &Settings, roles: &[Role]) -> Vec<SettingsError> {
+    let has = |role| roles.is_empty() || roles.contains(&role);
+    let mut warnings = Problems::of(settings);
+    if has(Role::Ingress) {
+        warnings.note_all(kefu_ingress::warnings(settings));
+    }
+    if has(Role::Worker) {
+        warnings.note_all(kefu_worker::warnings(settings));
+    }
+    warnings.finish()
+}
+
+/// Addresses of one process that cannot both be taken.
+fn same_ports(settings: &Settings, ingress: bool, worker: bool) -> Vec<SettingsError> {
+    #[derive(Deserialize)]
+    struct Listens {
+        listen: Option<SocketAddr>,
+        ops_listen: Option<SocketAddr>,
+    }
+    let mut taken: Vec<(&str, SocketAddr)> = Vec::new();
+    let mut found = Vec::new();
+    for (role, runs) in [("ingress", ingress), ("worker", worker)] {
+        let Ok(listens) = settings.section::<Listens>(role) else {
+            continue;
+        };
+        let both = [("listen", listens.listen), ("ops_listen", listens.ops_listen)];
+        for (name, address) in both.into_iter().filter(|_| runs) {
+            let Some(address) = address.filter(|address| address.port() != 0) else {
+                continue;
+            };
+            let key = match (role, name) {
+                ("ingress", "listen") => "ingress.listen",
+                ("ingress", _) => "ingress.ops_listen",
+                _ => "worker.listen",
+            };
+            let meets = |other: &SocketAddr| {
+                other.port() == address.port()
+                    && (other.ip() == address.ip()
+                        || other.ip().is_unspecified()
+                        || address.ip().is_unspecified())
+            };
+            match taken.iter().find(|(_, other)| meets(other)) {
+                Some((other, _)) => {
+                    let problem = format!("{address} is that of {other} as well; give it another port");
+                    found.push(SettingsError::new(key, problem));
+                }
+                None => taken.push((key, address)),
+            }
+        }
+    }
+    found
+}
+
+fn effective(settings: &Settings, is_json: bool) -> anyhow::Result<()> {
+    for value in settings.effective() {
+        let origin = value.origin.to_string();
+        if is_json {
+            let (name, text) = match &value.value {
+                Shown::Value(text) => ("value", Value::from(text.as_str())),
+                Shown::Secret => ("secret", Value::Bool(true)),
+                Shown::File(path) => ("file", Value::from(path.as_str())),
+            };
+            output::json(&json!({ "key": value.key, name: text, "origin": origin }))?;
+            continue;
+        }
+        let text = match &value.value {
+            Shown::Value(text) => format!("{text:?}"),
+            Shown::Secret => "[set]".to_owned(),
+            Shown::File(path) => format!("[in {path}]"),
+        };
+        output::line(format_args!("{} = {text}  # {origin}", value.key))?;
+    }
+    Ok(())
+}
+
+fn as_json(error: &SettingsError) -> Value {
+    let origin = error.origin().map(ToString::to_string);
+    json!({ "key": error.key(), "problem": error.problem(), "origin": origin })
 }

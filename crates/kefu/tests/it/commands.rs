@@ -96,7 +96,8 @@ async fn settings_are_checked_for_the_roles_that_are_named() {
     ] {
         let call = kefu(&["settings", "--check", role])
             .set_all(&app())
-            .set("AMQP_URL", "amqp://127.0.0.1:1/");
+            .set("AMQP_URL", "amqp://127.0.0.1:1/")
+            .set("DATABASE_URL", "postgres://kefu@127.0.0.1:1/kefu");
         let ended = call.unset(&format!("KEFU_APPS__DEFAULT__{missing}")).end().await;
         ended.check_code(code);
         let key = format!("kefu: apps.default.{}:", missing.to_lowercase());

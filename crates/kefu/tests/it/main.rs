@@ -13,6 +13,7 @@ mod crash_points;
 mod dead_letters;
 mod demo;
 mod fleet;
+mod mistakes;
 mod odd_letters;
 mod official;
 mod refusals;

@@ -72,7 +72,8 @@ async fn missing_and_unknown_keys() {
         "apps.default.corp_id: is missing; set it",
     )
     .await;
-    check(kefu(&["run", "ingress"]), "apps: no app is set").await;
+    let nothing = kefu(&["run", "ingress"]).set("AMQP_URL", NOBODY[0].1);
+    check(nothing, "apps: no app is set").await;
     check(
         role("ingress").set("KEFU_INGRESS__PORT", "1"),
         "ingress.port: unknown key",

@@ -8,7 +8,7 @@ const IMPORTS: &[(&str, &[&str])] = &[
     ("kefu-domain", &[]),
     // For tests, so nobody may ship it: it stands in no list below. Anybody's tests may have it.
     ("kefu-faults", &[]),
-    ("kefu-wecom", &[]),
+    ("kefu-wecom", &["kefu-settings"]),
     ("kefu-settings", &[]),
     ("kefu-process", &["kefu-settings"]),
     ("kefu-queue", &["kefu-domain", "kefu-settings"]),

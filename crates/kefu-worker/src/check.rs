@@ -1,0 +1,275 @@
+//! What can be wrong with the worker's settings, known without opening anything. The start asks the same.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use kefu_domain::{HandoverKeywords, Rules, ThoughtMarks};
+use kefu_process::{ExitError, crash};
+use kefu_queue::{Lane, QueueSettings};
+use kefu_settings::{Problems, Settings, SettingsError};
+use kefu_state::StateSettings;
+use kefu_store::{DatabaseSettings, Store};
+use kefu_wecom::{AppSettings, Client, WecomSettings};
+use secrecy::ExposeSecret;
+
+use crate::apps::Apps;
+use crate::context::Replies;
+use crate::model::Model;
+use crate::row::model_timeout_max;
+use crate::{AiSettings, ConversationSettings, ReplySettings, Slots, WorkerSettings};
+
+/// Longest time a setting may give one call: less than the time limits of the job around it.
+const CALL_TIMEOUT_MAX: Duration = Duration::from_secs(60);
+/// Longest `worker.rate_pause`.
+const RATE_PAUSE_MAX: Duration = kefu_state::PAUSE_MAX;
+/// Longest `worker.breaker_wait`: it grows to twelve times as much.
+const BREAKER_WAIT_MAX: Duration = Duration::from_secs(300);
+/// An owed conversation wakes after 10 s: with a longer window its turn would come before the window's end.
+const MERGE_WINDOW_MAX: Duration = Duration::from_secs(8);
+
+/// More slots than this in one lane is a mistake: each is a channel of the broker.
+const SLOTS_MAX: usize = 1000;
+/// The longest text that WeCom sends as one message, in bytes (doc 96427).
+const TEXT_BYTES_MAX: usize = kefu_domain::TEXT_PART_BYTES_MAX;
+/// Only what callbacks are opened with, which a worker never does and may not be allowed to read.
+const OF_THE_INGRESS: [&str; 3] = ["token", "encoding_aes_key", "previous"];
+
+/// Everything that is wrong with the settings the worker reads.
+pub fn problems(settings: &Settings) -> Vec<SettingsError> {
+    let settings = &own(settings);
+    let mut problems = Problems::of(settings);
+    problems.note_all(settings.lookalikes().iter().cloned());
+    problems.add(crash::check());
+    if let Some(section) = problems.section::<WorkerSettings>("worker") {
+        problems.note_all(slots(&section.slots));
+        problems.add(rate_pause(settings));
+        problems.add(breaker_wait(settings));
+    }
+    apps(&mut problems, settings);
+    let ai: Option<AiSettings> = problems.section("ai");
+    let wecom: Option<WecomSettings> = problems.section("wecom");
+    if let Some(wecom) = &wecom {
+        problems.add(check_timeout("wecom.timeout", wecom.timeout, CALL_TIMEOUT_MAX));
+    }
+    if let Some(ai) = &ai {
+        problems.add(check_timeout("ai.timeout", ai.timeout, model_timeout_max()));
+        problems.add(has_address(ai));
+        problems.add(thoughts(ai));
+    }
+    for section in ["apps", "ai", "wecom", "queue", "state", "database"] {
+        problems.note_all(settings.quoted(section));
+    }
+    if let (Some(wecom), Some(ai)) = (&wecom, &ai)
+        && let Some(tls) = problems.add(tls(wecom, ai))
+    {
+        let client = Client::new(wecom, [], tls.clone(), None);
+        problems.add(client.map_err(|error| named("wecom.api_base", &error)));
+        problems.add(Model::new(ai, tls, BREAKER_WAIT_MAX));
+    }
+    services(&mut problems);
+    if let Some(section) = problems.section::<ReplySettings>("reply") {
+        problems.add(replies(&section));
+        problems.add(fits("reply.welcome", &section.welcome));
+    }
+    if problems.section::<ConversationSettings>("conversation").is_some() {
+        problems.add(conversation(settings));
+    }
+    problems.finish()
+}
+
+/// What may be right and is probably not.
+pub fn warnings(settings: &Settings) -> Vec<SettingsError> {
+    let settings = &own(settings);
+    let mut warnings = Problems::of(settings);
+    for section in ["apps", "ai", "wecom", "queue", "state", "database"] {
+        warnings.note_all(settings.padded(section));
+    }
+    for (name, app) in settings.entries::<AppSettings>("apps").unwrap_or_default() {
+        warnings.note_all(app.odd_corp_id(&name));
+    }
+    let ai = settings
+        .section::<AiSettings>("ai")
+        .ok()
+        .and_then(|ai| ai.base_url);
+    if ai.as_deref().is_some_and(has_no_version) {
+        let problem = "has no path; most servers want a version such as /v1 behind the host";
+        warnings.note(SettingsError::new("ai.base_url", problem));
+    }
+    if let Ok(reply) = settings.section::<ReplySettings>("reply") {
+        warnings.note_all(fits("reply.fallback", &reply.fallback).err().map(|_| {
+            let problem =
+                format!("is longer than the {TEXT_BYTES_MAX} bytes of one message, and is sent as several");
+            SettingsError::new("reply.fallback", problem)
+        }));
+    }
+    let queue = settings.section::<QueueSettings>("queue");
+    let state = settings.section::<StateSettings>("state");
+    if let (Ok(queue), Ok(state)) = (queue, state)
+        && !queue.is_embedded()
+        && state.url.expose_secret() == "memory:"
+    {
+        let problem = "is memory: beside a broker, so each worker gets access tokens and learns of rate limits for \
+            itself, and a database restored from a backup has no second witness; set redis://";
+        warnings.note(SettingsError::new("state.url", problem));
+    }
+    warnings.finish()
+}
+
+/// Without what only the ingress needs.
+pub(crate) fn own(settings: &Settings) -> Settings {
+    settings.clone().without("apps", &OF_THE_INGRESS)
+}
+
+fn apps(problems: &mut Problems<'_>, settings: &Settings) {
+    let apps: BTreeMap<String, AppSettings> = problems.entries("apps");
+    for (name, app) in apps {
+        problems.add(Apps::new(&BTreeMap::from([(name, app)]), BREAKER_WAIT_MAX));
+    }
+    if !settings.has("apps") {
+        problems.add(Apps::new(&BTreeMap::new(), BREAKER_WAIT_MAX));
+    }
+}
+
+fn services(problems: &mut Problems<'_>) {
+    let state: Option<StateSettings> = problems.section("state");
+    if let Some(state) = state {
+        problems.add(state.check().map_err(|error| named("state.url", &error)));
+    }
+    let database = problems
+        .section("database")
+        .and_then(|database: DatabaseSettings| {
+            let checked = Store::check(&database).map_err(|error| named("database.url", &error));
+            problems.add(checked).map(|()| database)
+        });
+    let queue: Option<QueueSettings> = problems.section("queue");
+    let worker: Option<WorkerSettings> = problems.section("worker");
+    if let (Some(database), Some(queue), Some(worker)) = (database, queue, worker) {
+        problems.add(together(&queue, &database, worker.single));
+    }
+}
+
+/// A queue that many share, and a database that only one process sees: each worker would answer from its own memory.
+fn together(
+    queue: &QueueSettings,
+    database: &DatabaseSettings,
+    is_single: bool,
+) -> Result<(), SettingsError> {
+    let is_file = database.url.expose_secret().starts_with("sqlite:");
+    if queue.is_embedded() || !is_file || is_single {
+        return Ok(());
+    }
+    let problem = "is a file of one process, while queue.url names a broker that several workers share: they would \
+        lose messages and answer twice; set postgres:// (or DATABASE_URL), or worker.single = true if there is and \
+        will be only one worker";
+    Err(SettingsError::new("database.url", problem))
+}
+
+/// A library's refusal, which names its key or gets this one.
+fn named(key: &str, error: &impl std::fmt::Display) -> SettingsError {
+    match ExitError::refused_for(key, error) {
+        ExitError::Refused(error) => error,
+        other => SettingsError::new(key, other.to_string()),
+    }
+}
+
+fn slots(slots: &Slots) -> Vec<SettingsError> {
+    let wrong = Lane::ALL
+        .into_iter()
+        .filter(|lane| !(1..=SLOTS_MAX).contains(&slots.of(*lane)));
+    wrong
+        .map(|lane| {
+            let problem = format!("must be 1 to {SLOTS_MAX}; a lane without a slot starves");
+            SettingsError::new(format!("worker.slots.{lane}"), problem)
+        })
+        .collect()
+}
+
+/// A model without an address would never be asked, and nobody would hear of it.
+fn has_address(ai: &AiSettings) -> Result<(), SettingsError> {
+    let is_set = |text: Option<&str>| text.is_some_and(|text| !text.trim().is_empty());
+    let key = ai.api_key.as_ref().map(|key| key.expose_secret());
+    match is_set(ai.base_url.as_deref()) || !(is_set(ai.model.as_deref()) || is_set(key)) {
+        true => Ok(()),
+        false => {
+            let problem = "is missing, so the model that ai.model or ai.api_key names is never asked";
+            Err(SettingsError::new("ai.base_url", problem))
+        }
+    }
+}
+
+fn has_no_version(base: &str) -> bool {
+    let after_host = base.split_once("://").map_or(base, |(_, rest)| rest);
+    after_host.trim_end_matches('/').find('/').is_none()
+}
+
+fn fits(key: &str, text: &str) -> Result<(), SettingsError> {
+    match text.trim().len() <= TEXT_BYTES_MAX {
+        true => Ok(()),
+        false => {
+            let problem = format!(
+                "is {} bytes long, WeCom takes {TEXT_BYTES_MAX}",
+                text.trim().len()
+            );
+            Err(SettingsError::new(key, problem))
+        }
+    }
+}
+
+pub(crate) fn thoughts(ai: &AiSettings) -> Result<ThoughtMarks, SettingsError> {
+    ThoughtMarks::parse(&ai.thought_marks)
+        .map_err(|error| SettingsError::new("ai.thought_marks", error.to_string()))
+}
+
+/// CA certificates are an error only where TLS is used.
+pub(crate) fn tls(wecom: &WecomSettings, ai: &AiSettings) -> Result<rustls::ClientConfig, SettingsError> {
+    let is_https = |url: &str| url.starts_with("https:");
+    let needs_tls = is_https(&wecom.api_base) || ai.base_url.as_deref().is_some_and(is_https);
+    kefu_process::tls::client_config_if(needs_tls)
+        .map_err(|error| SettingsError::new("wecom.api_base", error.to_string()))
+}
+
+pub(crate) fn rate_pause(settings: &Settings) -> Result<Duration, SettingsError> {
+    let WorkerSettings { rate_pause, .. } = settings.section("worker")?;
+    match rate_pause.as_millis() == 0 || RATE_PAUSE_MAX < rate_pause {
+        true => Err(SettingsError::new("worker.rate_pause", "must be 1ms to 1h")),
+        false => Ok(rate_pause),
+    }
+}
+
+pub(crate) fn breaker_wait(settings: &Settings) -> Result<Duration, SettingsError> {
+    let WorkerSettings { breaker_wait, .. } = settings.section("worker")?;
+    match breaker_wait.as_millis() == 0 || BREAKER_WAIT_MAX < breaker_wait {
+        true => Err(SettingsError::new("worker.breaker_wait", "must be 1ms to 5m")),
+        false => Ok(breaker_wait),
+    }
+}
+
+fn check_timeout(key: &str, timeout: Duration, longest: Duration) -> Result<(), SettingsError> {
+    let problem = || format!("must be longer than 0s and at most {}s", longest.as_secs());
+    match timeout.is_zero() || longest < timeout {
+        true => Err(SettingsError::new(key, problem())),
+        false => Ok(()),
+    }
+}
+
+pub(crate) fn conversation(settings: &Settings) -> Result<ConversationSettings, SettingsError> {
+    let section: ConversationSettings = settings.section("conversation")?;
+    if MERGE_WINDOW_MAX < section.merge_window {
+        return Err(SettingsError::new(
+            "conversation.merge_window",
+            format!("is at most {MERGE_WINDOW_MAX:?}"),
+        ));
+    }
+    Ok(section)
+}
+
+pub(crate) fn replies(settings: &ReplySettings) -> Result<Replies, SettingsError> {
+    let rules = Rules::parse(&settings.rules)
+        .map_err(|error| SettingsError::new("reply.rules", error.to_string()))?;
+    Ok(Replies {
+        rules,
+        fallback: settings.fallback.trim().to_owned(),
+        welcome: settings.welcome.trim().to_owned(),
+        handover_keywords: HandoverKeywords::parse(&settings.handover_keywords),
+    })
+}

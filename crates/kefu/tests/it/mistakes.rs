@@ -1,0 +1,287 @@
+//! Mistakes in the settings: all at once with their places, the same words from a check and from a start, and what is
+//! only probably one.
+
+use std::fs;
+
+use serde_json::Value;
+
+use crate::stage::{Call, app, kefu};
+
+/// Services that nobody answers at: who is refused is refused before.
+const SERVICES: [(&str, &str); 3] = [
+    ("AMQP_URL", "amqp://kefu:hunter2@127.0.0.1:1/"),
+    ("REDIS_URL", "redis://:hunter2@127.0.0.1:1/0"),
+    ("DATABASE_URL", "postgres://kefu:hunter2@127.0.0.1:1/kefu"),
+];
+
+fn call(arguments: &[&str], variables: &[(&str, &str)]) -> Call {
+    let call = SERVICES
+        .iter()
+        .fold(kefu(arguments).set_all(&app()), |call, (name, value)| {
+            call.set(name, value)
+        });
+    let call = call
+        .set("KEFU_INGRESS__LISTEN", "127.0.0.1:0")
+        .set("KEFU_WORKER__LISTEN", "127.0.0.1:0");
+    variables
+        .iter()
+        .fold(call, |call, (name, value)| call.set(name, value))
+}
+
+/// A check and a start refuse with the same lines.
+async fn check(role: &str, variables: &[(&str, &str)], expected: &[&str]) {
+    let checked = call(&["settings", "--check", role], variables).end().await;
+    let started = call(&["run", role], variables).end().await;
+    let refusals = |lines: &[String]| -> Vec<String> {
+        lines
+            .iter()
+            .filter(|line| !line.starts_with("kefu: warning: "))
+            .cloned()
+            .collect()
+    };
+    let lines = refusals(&checked.stderr);
+    assert_eq!(lines, started.stderr, "{role} {variables:?}");
+    for ended in [&checked, &started] {
+        ended.check_code(2);
+        assert!(
+            !ended.stderr.iter().any(|line| line.contains("hunter2")),
+            "{ended:?}"
+        );
+    }
+    assert_eq!(lines.len(), expected.len(), "{lines:#?}");
+    for (line, expected) in lines.iter().zip(expected) {
+        assert!(
+            line.starts_with(&format!("kefu: {expected}")),
+            "{expected}: {lines:#?}"
+        );
+    }
+}
+
+#[tokio::test]
+async fn every_mistake_is_told_with_its_place_and_a_start_says_the_same() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("kefu.toml");
+    fs::write(
+        &path,
+        "[worker]\ndrain = \"10\"\nthreads = 4\n\n[ai]\nmodel = \"m\"\n",
+    )
+    .unwrap();
+    let path = path.to_str().unwrap();
+    let variables = [
+        ("KEFU_CONFIG", path),
+        ("KEFU_LOG__LEVEL", "loud"),
+        ("KEFU_REPLY__RULES", "hello"),
+    ];
+    let expected = [
+        "log.level: expected error, warn, ",
+        &format!("worker.threads: unknown key; "),
+        "worker.drain: expected a duration with a unit, such as 10s or 800ms, found string \"10\"",
+        "ai.base_url: is missing, so the model that ai.model or ai.api_key names is never asked",
+        "reply.rules: line 1 is not ",
+    ];
+    let checked = call(&["settings", "--check", "worker"], &variables).end().await;
+    checked.check_code(2);
+    for expected in expected {
+        let hits = checked
+            .stderr
+            .iter()
+            .filter(|line| line.starts_with(&format!("kefu: {expected}")))
+            .count();
+        assert_eq!(hits, 1, "{expected}: {checked:?}");
+    }
+    assert_eq!(checked.stderr.len(), expected.len());
+    let started = call(&["run", "worker"], &variables).end().await;
+    assert_eq!(started.stderr, checked.stderr);
+    let lines = checked.stderr.join("\n");
+    for place in [
+        format!("({path}, line 2)"),
+        format!("({path}, line 3)"),
+        "(set by KEFU_LOG__LEVEL)".to_owned(),
+    ] {
+        assert!(lines.contains(&place), "{place}: {lines}");
+    }
+}
+
+#[tokio::test]
+async fn what_would_do_nothing_is_refused() {
+    check(
+        "worker",
+        &[("KEFU_QUEUE_PREFIX", "nc")],
+        &["queue.prefix: is not set by KEFU_QUEUE_PREFIX"],
+    )
+    .await;
+    check(
+        "ingress",
+        &[("KEFU_APPS_DEFAULT_TOKEN", "hunter2")],
+        &["apps.default.token: is not set by"],
+    )
+    .await;
+    check("worker", &[("KEFU_AI__MODEL", "m")], &["ai.base_url: is missing"]).await;
+    check(
+        "worker",
+        &[("KEFU_AI__API_KEY", "hunter2")],
+        &["ai.base_url: is missing"],
+    )
+    .await;
+    let whole = [("KEFU_AI__BASE_URL", "https://m.example/v1/chat/completions")];
+    check("worker", &whole, &["ai.base_url: is the whole address"]).await;
+    check(
+        "worker",
+        &[("KEFU_AI__BASE_URL", "\"https://m.example/v1\"")],
+        &[
+            "ai.base_url: stands in quotation marks",
+            "ai.base_url: is not an http",
+        ],
+    )
+    .await;
+    check(
+        "worker",
+        &[("KEFU_APPS__DEFAULT__SECRET", "“hunter2”")],
+        &["apps.default.secret: stands in quotation marks"],
+    )
+    .await;
+    check(
+        "worker",
+        &[("KEFU_REPLY__WELCOME", &"欢".repeat(700))],
+        &["reply.welcome: is 2100 bytes long, WeCom takes 2048"],
+    )
+    .await;
+}
+
+#[tokio::test]
+async fn engines_that_cannot_be_right_together_are_refused() {
+    let file = [("DATABASE_URL", "sqlite:kefu.db")];
+    check(
+        "worker",
+        &file,
+        &["database.url: is a file of one process, while queue.url names a broker"],
+    )
+    .await;
+    let both = call(&["run"], &file).end().await;
+    both.check_code(2);
+    assert!(both.stderr[0].contains("worker.single = true"), "{both:?}");
+    let single = [file[0], ("KEFU_WORKER__SINGLE", "true")];
+    call(&["settings", "--check", "worker"], &single)
+        .end()
+        .await
+        .check_code(0);
+    check(
+        "worker",
+        &[
+            ("AMQP_URL", "sqlite:queue.db"),
+            ("DATABASE_URL", "sqlite:kefu.db"),
+        ],
+        &["queue.url: an embedded queue"],
+    )
+    .await;
+}
+
+#[tokio::test]
+async fn one_address_for_two_is_refused() {
+    let one = [
+        ("KEFU_INGRESS__LISTEN", "0.0.0.0:3001"),
+        ("KEFU_WORKER__LISTEN", "127.0.0.1:3001"),
+    ];
+    let checked = call(&["settings", "--check"], &one).end().await;
+    checked.check_code(2);
+    assert!(
+        checked.stderr[0]
+            .starts_with("kefu: worker.listen: 127.0.0.1:3001 is that of ingress.listen as well"),
+        "{checked:?}"
+    );
+    let own = [
+        ("KEFU_INGRESS__LISTEN", "127.0.0.1:3001"),
+        ("KEFU_INGRESS__OPS_LISTEN", "127.0.0.1:3001"),
+    ];
+    check(
+        "ingress",
+        &own,
+        &["ingress.ops_listen: 127.0.0.1:3001 is that of ingress.listen"],
+    )
+    .await;
+}
+
+#[tokio::test]
+async fn what_is_only_probably_wrong_is_a_warning() {
+    let odd = [
+        ("KEFU_APPS__DEFAULT__CORP_ID", "corp"),
+        ("KEFU_AI__BASE_URL", "https://api.example.com"),
+        ("KEFU_APPS__DEFAULT__SECRET", "hunter2 "),
+        ("REDIS_URL", ""),
+    ];
+    let checked = call(&["settings", "--check", "worker"], &odd).end().await;
+    checked.check_code(0);
+    for key in [
+        "apps.default.corp_id: does not look like",
+        "ai.base_url: has no path",
+        "apps.default.secret: begins or ends",
+        "state.url: is memory: beside",
+    ] {
+        let hits = checked
+            .stderr
+            .iter()
+            .filter(|line| line.starts_with(&format!("kefu: warning: {key}")))
+            .count();
+        assert_eq!(hits, 1, "{key}: {checked:?}");
+    }
+    assert!(
+        checked.text().ends_with("(no settings file; environment)\n"),
+        "{checked:?}"
+    );
+    let json = call(&["settings", "--check", "worker", "--json"], &odd)
+        .end()
+        .await
+        .json();
+    assert_eq!(
+        (
+            json["problems"].as_array().unwrap().len(),
+            json["warnings"].as_array().unwrap().len()
+        ),
+        (0, 4)
+    );
+}
+
+#[tokio::test]
+async fn the_ingress_needs_no_secret_of_the_worker_and_reads_none() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("kefu.toml");
+    let text = "[apps.default]\nsecret_file = \"/nowhere/secret\"\n[ai]\nbase_url = \"https://m/v1\"\napi_key_file = \"/nowhere/key\"\n";
+    fs::write(&path, text).unwrap();
+    let checked = call(
+        &["settings", "--check", "ingress"],
+        &[("KEFU_CONFIG", path.to_str().unwrap())],
+    )
+    .unset("KEFU_APPS__DEFAULT__SECRET")
+    .end()
+    .await;
+    checked.check_code(0);
+}
+
+#[tokio::test]
+async fn what_is_in_force_is_shown_with_its_layer() {
+    let shown = call(&["settings", "--effective"], &[("KEFU_QUEUE__PREFIX", "shop")])
+        .end()
+        .await;
+    shown.check_code(0);
+    let text = shown.text();
+    for line in [
+        "queue.prefix = \"shop\"  # set by KEFU_QUEUE__PREFIX",
+        "queue.url = \"amqp://kefu:[set]@127.0.0.1:1/\"  # set by AMQP_URL",
+        "apps.default.secret = [set]  # set by KEFU_APPS__DEFAULT__SECRET",
+        "worker.slots.high = \"16\"  # default",
+    ] {
+        assert!(text.lines().any(|shown| shown == line), "{line}: {text}");
+    }
+    assert!(!text.contains("hunter2"));
+    let json = call(&["settings", "--effective", "--json"], &[]).end().await;
+    let secret = json.text();
+    let secret = secret
+        .lines()
+        .map(|line| serde_json::from_str::<Value>(line).unwrap())
+        .find(|value| value["key"] == "apps.default.secret")
+        .unwrap();
+    assert_eq!(
+        (&secret["secret"], &secret["value"]),
+        (&Value::Bool(true), &Value::Null)
+    );
+}
