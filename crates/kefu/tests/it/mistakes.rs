@@ -74,7 +74,7 @@ async fn every_mistake_is_told_with_its_place_and_a_start_says_the_same() {
     ];
     let expected = [
         "log.level: expected error, warn, ",
-        &format!("worker.threads: unknown key; "),
+        "worker.threads: unknown key; ",
         "worker.drain: expected a duration with a unit, such as 10s or 800ms, found string \"10\"",
         "ai.base_url: is missing, so the model that ai.model or ai.api_key names is never asked",
         "reply.rules: line 1 is not ",
