@@ -14,6 +14,7 @@ mod plain_text;
 mod planner;
 mod rules;
 mod turn;
+mod words;
 
 pub use budget::{Budget, PARTS_PER_MESSAGE_MAX, WINDOW};
 pub use conversation::{ConversationKey, SessionState, Silence};
