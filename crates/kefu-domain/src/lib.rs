@@ -6,6 +6,7 @@
 
 mod budget;
 mod conversation;
+mod handover;
 mod id;
 mod message;
 mod millis;
@@ -18,11 +19,12 @@ mod words;
 
 pub use budget::{Budget, PARTS_PER_MESSAGE_MAX, WINDOW};
 pub use conversation::{ConversationKey, SessionState, Silence};
+pub use handover::{HandoverKeywords, HandoverMatch, InvalidMatch};
 pub use id::{AccountId, CorpId, CustomerId, InvalidId, MessageId};
 pub use message::{CancelReason, Handled, Origin, PartStatus, Purpose, UnknownWord};
 pub use millis::Millis;
 pub use msgid::{MSGID_LENGTH, PartName, msgid};
 pub use plain_text::plain_text;
 pub use planner::{TEXT_PART_BYTES_MAX, plan_text};
-pub use rules::{HandoverKeywords, InvalidRule, Rules};
+pub use rules::{InvalidRule, Rules};
 pub use turn::{CallEnd, OpenPart, PartNote, Step, TurnView, next_step};

@@ -72,20 +72,6 @@ impl Rules {
     }
 }
 
-/// Words with which a customer asks for a person: a comma list.
-#[derive(Clone, Debug, Default)]
-pub struct HandoverKeywords(Words);
-
-impl HandoverKeywords {
-    pub fn parse(text: &str) -> HandoverKeywords {
-        HandoverKeywords(Words::parse(text))
-    }
-
-    pub fn hit(&self, text: &str) -> bool {
-        self.0.hit(&fold(text))
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -20,6 +20,16 @@ impl Words {
         )
     }
 
+    pub(crate) fn extend(&mut self, more: Words) {
+        self.0.extend(more.0);
+    }
+
+    /// Those that fit, and the others.
+    pub(crate) fn split(self, fits: impl Fn(&str) -> bool) -> (Words, Words) {
+        let (fitting, others) = self.0.into_iter().partition(|word| fits(word));
+        (Words(fitting), Words(others))
+    }
+
     pub(crate) fn is_empty(&self) -> bool {
         self.0.is_empty()
     }

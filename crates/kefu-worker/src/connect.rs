@@ -4,7 +4,6 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use backon::{BackoffBuilder, ExponentialBuilder};
-use kefu_domain::{HandoverKeywords, Rules};
 use kefu_process::{ExitError, tls};
 use kefu_queue::Queue;
 use kefu_settings::{Settings, SettingsError};
@@ -15,12 +14,13 @@ use tokio::time::sleep;
 use tracing::{info, warn};
 
 use crate::apps::Apps;
-use crate::context::{Context, Replies};
+use crate::context::Context;
 use crate::gate::Gate;
 use crate::model::Model;
+use crate::replies::Replies;
 use crate::tokens::StateTokens;
 use crate::turns::Turns;
-use crate::{AiSettings, ConversationSettings, ReplySettings, WorkerSettings};
+use crate::{AiSettings, ConversationSettings, WorkerSettings};
 
 /// Longest time a setting may give one call: less than the time limits of the job around it.
 const CALL_TIMEOUT_MAX: Duration = Duration::from_secs(60);
@@ -71,7 +71,7 @@ impl Parts {
         Ok(Parts {
             apps,
             credentials,
-            replies: replies(&settings.section("reply")?)?,
+            replies: Replies::read(&settings.section("reply")?)?,
             conversation: conversation(settings)?,
             rate_pause: rate_pause(settings)?,
             poll_after: settings.section::<WorkerSettings>("worker")?.poll_after,
@@ -144,17 +144,6 @@ fn conversation(settings: &Settings) -> Result<ConversationSettings, SettingsErr
         ));
     }
     Ok(section)
-}
-
-fn replies(settings: &ReplySettings) -> Result<Replies, SettingsError> {
-    let rules = Rules::parse(&settings.rules)
-        .map_err(|error| SettingsError::new("reply.rules", error.to_string()))?;
-    Ok(Replies {
-        rules,
-        fallback: settings.fallback.trim().to_owned(),
-        welcome: settings.welcome.trim().to_owned(),
-        handover_keywords: HandoverKeywords::parse(&settings.handover_keywords),
-    })
 }
 
 /// Opens and migrates, for as long as it takes the database to answer.

@@ -1,6 +1,5 @@
 use std::time::Duration;
 
-use kefu_domain::{HandoverKeywords, Rules};
 use kefu_queue::Queue;
 use kefu_state::State;
 use kefu_store::Store;
@@ -10,6 +9,7 @@ use kefu_wecom::error::RepeatedCodes;
 use crate::apps::Apps;
 use crate::gate::Gate;
 use crate::model::Model;
+use crate::replies::Replies;
 use crate::turns::Turns;
 
 /// What every job needs; one per process.
@@ -29,19 +29,4 @@ pub(crate) struct Context {
     pub(crate) poll_after: Duration,
     pub(crate) turns: Turns,
     pub(crate) gate: Gate,
-}
-
-/// What is said without asking a model.
-pub(crate) struct Replies {
-    pub(crate) rules: Rules,
-    pub(crate) fallback: String,
-    pub(crate) welcome: String,
-    pub(crate) handover_keywords: HandoverKeywords,
-}
-
-impl Replies {
-    /// Whether customers who enter are greeted at all.
-    pub(crate) fn welcomes(&self) -> bool {
-        !self.welcome.is_empty()
-    }
 }

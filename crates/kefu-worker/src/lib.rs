@@ -20,6 +20,7 @@ mod outcome;
 mod pause;
 mod pull;
 mod replayer;
+mod replies;
 mod row;
 mod settings;
 mod slot;
@@ -33,7 +34,7 @@ mod worker;
 use anyhow::Context as _;
 use kefu_process::{ExitError, supervise, tls};
 use kefu_queue::{Driver, Queue, QueueSettings, Roles};
-use kefu_settings::Settings;
+use kefu_settings::{Settings, SettingsError};
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
@@ -45,6 +46,11 @@ pub fn check(settings: &Settings) -> anyhow::Result<()> {
     worker::read(settings)?;
     let _: QueueSettings = settings.section("queue")?;
     Ok(())
+}
+
+/// What in settings that pass [`check`] is seldom meant, each with its key.
+pub fn warnings(settings: &Settings) -> Result<Vec<SettingsError>, SettingsError> {
+    Ok(replies::Replies::read(&settings.section("reply")?)?.warnings())
 }
 
 /// Runs the worker as a process of its own, until `stop`.

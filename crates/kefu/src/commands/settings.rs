@@ -20,6 +20,9 @@ pub(super) async fn run(config: Option<&Path>, args: &SettingsArgs) -> anyhow::R
     }
     if has(Role::Worker) {
         kefu_worker::check(&settings)?;
+        for warning in kefu_worker::warnings(&settings)? {
+            output::note(format_args!("kefu: warning: {warning}"))?;
+        }
     }
     let roles = match (has(Role::Ingress), has(Role::Worker)) {
         (true, false) => Roles::IngressOnly,
