@@ -7,6 +7,7 @@
 mod address;
 mod budget;
 mod conversation;
+mod handover;
 mod id;
 mod message;
 mod millis;
@@ -16,9 +17,11 @@ mod planner;
 mod reasoning;
 mod rules;
 mod turn;
+mod words;
 
 pub use budget::{Budget, PARTS_PER_MESSAGE_MAX, WINDOW};
 pub use conversation::{ConversationKey, SessionState, Silence};
+pub use handover::{HandoverKeywords, HandoverMatch, InvalidMatch};
 pub use id::{AccountId, CorpId, CustomerId, InvalidId, MessageId};
 pub use message::{CancelReason, Handled, Origin, PartStatus, Purpose, Source, UnknownWord};
 pub use millis::Millis;
@@ -26,5 +29,5 @@ pub use msgid::{MSGID_LENGTH, PartName, msgid};
 pub use plain_text::plain_text;
 pub use planner::{TEXT_PART_BYTES_MAX, plan_text};
 pub use reasoning::{InvalidThoughtMarks, ThoughtMarks};
-pub use rules::{HandoverKeywords, InvalidRule, Rules};
+pub use rules::{InvalidRule, Rules};
 pub use turn::{CallEnd, OpenPart, PartNote, Step, TurnView, next_step};

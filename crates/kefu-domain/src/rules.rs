@@ -1,5 +1,7 @@
 use thiserror::Error;
 
+use crate::words::{Words, fold};
+
 /// Most rules one settings text may hold.
 const RULES_MAX: usize = 1000;
 
@@ -40,7 +42,7 @@ impl Rules {
                 .split_once("=>")
                 .ok_or(InvalidRule::Shape { line: line_number })?;
             let words = Words::parse(words);
-            if words.0.is_empty() {
+            if words.is_empty() {
                 return Err(InvalidRule::NoWord { line: line_number });
             }
             let answer = answer.trim().replace("\\n", "\n");
@@ -55,7 +57,7 @@ impl Rules {
         Ok(Rules(rules))
     }
 
-    /// The answer of the first rule with a word that stands in `text`, case folded.
+    /// The answer of the first rule with a word that stands in `text`. English words stand there as whole words.
     pub fn answer(&self, text: &str) -> Option<&str> {
         let folded = fold(text);
         self.0
@@ -63,43 +65,11 @@ impl Rules {
             .find(|rule| rule.words.hit(&folded))
             .map(|rule| rule.answer.as_str())
     }
-}
 
-/// Words with which a customer asks for a person: a comma list.
-#[derive(Clone, Debug, Default)]
-pub struct HandoverKeywords(Words);
-
-impl HandoverKeywords {
-    pub fn parse(text: &str) -> HandoverKeywords {
-        HandoverKeywords(Words::parse(text))
+    /// Words that stand in nearly every text.
+    pub fn short_words(&self) -> impl Iterator<Item = &str> {
+        self.0.iter().flat_map(|rule| rule.words.short())
     }
-
-    pub fn hit(&self, text: &str) -> bool {
-        self.0.hit(&fold(text))
-    }
-}
-
-/// A comma list, ASCII or Chinese commas, folded once.
-#[derive(Clone, Debug, Default)]
-struct Words(Vec<String>);
-
-impl Words {
-    fn parse(text: &str) -> Words {
-        Words(
-            text.split([',', '，'])
-                .map(|word| fold(word.trim()))
-                .filter(|word| !word.is_empty())
-                .collect(),
-        )
-    }
-
-    fn hit(&self, folded: &str) -> bool {
-        self.0.iter().any(|word| folded.contains(word.as_str()))
-    }
-}
-
-fn fold(text: &str) -> String {
-    text.to_lowercase()
 }
 
 #[cfg(test)]
@@ -124,8 +94,12 @@ mod tests {
     }
 
     #[test]
-    fn no_keywords_never_hit() {
-        assert!(!HandoverKeywords::parse("").hit("anything"));
-        assert!(HandoverKeywords::parse("人工，Human").hit("I want a HUMAN now"));
+    fn an_english_word_of_a_rule_is_no_part_of_another() {
+        let rules = Rules::parse("hi => hello\nrefund => three days").unwrap();
+        assert_eq!(rules.answer("Which shop is this?"), None);
+        assert_eq!(rules.answer("hi！"), Some("hello"));
+        assert_eq!(rules.answer("are refunds free"), Some("three days"));
+        assert_eq!(rules.answer("ＨＩ"), Some("hello"));
+        assert_eq!(rules.short_words().collect::<Vec<_>>(), ["hi"]);
     }
 }

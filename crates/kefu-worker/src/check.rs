@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use kefu_domain::{HandoverKeywords, Rules, ThoughtMarks};
+use kefu_domain::ThoughtMarks;
 use kefu_process::{ExitError, crash};
 use kefu_queue::{Lane, QueueSettings};
 use kefu_settings::{Problems, Settings, SettingsError};
@@ -13,8 +13,8 @@ use kefu_wecom::{AppSettings, Client, WecomSettings};
 use secrecy::ExposeSecret;
 
 use crate::apps::Apps;
-use crate::context::Replies;
 use crate::model::Model;
+use crate::replies::Replies;
 use crate::row::model_timeout_max;
 use crate::{AiSettings, ConversationSettings, ReplySettings, Slots, WorkerSettings};
 
@@ -68,7 +68,7 @@ pub fn problems(settings: &Settings) -> Vec<SettingsError> {
     }
     services(&mut problems);
     if let Some(section) = problems.section::<ReplySettings>("reply") {
-        problems.add(replies(&section));
+        problems.add(Replies::read(&section));
         problems.add(fits("reply.welcome", &section.welcome));
     }
     if problems.section::<ConversationSettings>("conversation").is_some() {
@@ -96,6 +96,11 @@ pub fn warnings(settings: &Settings) -> Vec<SettingsError> {
         warnings.note(SettingsError::new("ai.base_url", problem));
     }
     if let Ok(reply) = settings.section::<ReplySettings>("reply") {
+        warnings.note_all(
+            Replies::read(&reply)
+                .map(|replies| replies.warnings())
+                .unwrap_or_default(),
+        );
         warnings.note_all(fits("reply.fallback", &reply.fallback).err().map(|_| {
             let problem =
                 format!("is longer than the {TEXT_BYTES_MAX} bytes of one message, and is sent as several");
@@ -261,15 +266,4 @@ pub(crate) fn conversation(settings: &Settings) -> Result<ConversationSettings, 
         ));
     }
     Ok(section)
-}
-
-pub(crate) fn replies(settings: &ReplySettings) -> Result<Replies, SettingsError> {
-    let rules = Rules::parse(&settings.rules)
-        .map_err(|error| SettingsError::new("reply.rules", error.to_string()))?;
-    Ok(Replies {
-        rules,
-        fallback: settings.fallback.trim().to_owned(),
-        welcome: settings.welcome.trim().to_owned(),
-        handover_keywords: HandoverKeywords::parse(&settings.handover_keywords),
-    })
 }

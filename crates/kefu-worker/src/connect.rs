@@ -15,11 +15,12 @@ use tokio::time::sleep;
 use tracing::{info, warn};
 
 use crate::apps::Apps;
-use crate::check::{breaker_wait, conversation, rate_pause, replies, thoughts, tls};
-use crate::context::{Context, Replies};
+use crate::check::{breaker_wait, conversation, rate_pause, thoughts, tls};
+use crate::context::Context;
 use crate::gate::Gate;
 use crate::model::Model;
 use crate::page_size::PageSizes;
+use crate::replies::Replies;
 use crate::row::job_limit;
 use crate::tokens::StateTokens;
 use crate::turns::Turns;
@@ -56,7 +57,7 @@ impl Parts {
         Ok(Parts {
             apps,
             credentials,
-            replies: replies(&settings.section("reply")?)?,
+            replies: Replies::read(&settings.section("reply")?)?,
             conversation: conversation(settings)?,
             rate_pause: rate_pause(settings)?,
             poll_after: settings.section::<WorkerSettings>("worker")?.poll_after,

@@ -1,6 +1,6 @@
 use std::time::Duration;
 
-use kefu_domain::{HandoverKeywords, Rules, ThoughtMarks};
+use kefu_domain::ThoughtMarks;
 use kefu_queue::Queue;
 use kefu_state::State;
 use kefu_store::Store;
@@ -11,6 +11,7 @@ use crate::apps::Apps;
 use crate::gate::Gate;
 use crate::model::Model;
 use crate::page_size::PageSizes;
+use crate::replies::Replies;
 use crate::turns::Turns;
 
 /// What every job needs; one per process.
@@ -37,19 +38,4 @@ pub(crate) struct Context {
     pub(crate) turns: Turns,
     pub(crate) page_sizes: PageSizes,
     pub(crate) gate: Gate,
-}
-
-/// What is said without asking a model.
-pub(crate) struct Replies {
-    pub(crate) rules: Rules,
-    pub(crate) fallback: String,
-    pub(crate) welcome: String,
-    pub(crate) handover_keywords: HandoverKeywords,
-}
-
-impl Replies {
-    /// Whether customers who enter are greeted at all.
-    pub(crate) fn welcomes(&self) -> bool {
-        !self.welcome.is_empty()
-    }
 }

@@ -22,6 +22,7 @@ mod page_size;
 mod pause;
 mod pull;
 mod replayer;
+mod replies;
 mod row;
 mod settings;
 mod slot;

@@ -88,6 +88,10 @@ pub struct ReplySettings {
     pub welcome: String,
     /// A comma list; a hit hands the conversation to a person.
     pub handover_keywords: String,
+    /// `intent`, `word` or `contains`: what a keyword must be to hit.
+    pub handover_match: String,
+    /// A comma list of longer words in which keywords do not hit, beside the built-in ones.
+    pub handover_exceptions: String,
 }
 
 /// Section `conversation`.
