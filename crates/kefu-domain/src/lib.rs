@@ -6,6 +6,7 @@
 
 mod budget;
 mod conversation;
+mod counted;
 mod id;
 mod message;
 mod millis;
@@ -17,6 +18,7 @@ mod turn;
 
 pub use budget::{Budget, PARTS_PER_MESSAGE_MAX, WINDOW};
 pub use conversation::{ConversationKey, SessionState, Silence};
+pub use counted::{Counted, counted};
 pub use id::{AccountId, CorpId, CustomerId, InvalidId, MessageId};
 pub use message::{CancelReason, Handled, Origin, PartStatus, Purpose, UnknownWord};
 pub use millis::Millis;
