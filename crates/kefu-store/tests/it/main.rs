@@ -5,6 +5,7 @@
 mod accounts;
 mod dead_letters;
 mod harness;
+mod listing;
 mod opening;
 mod pages;
 mod plans;
