@@ -7,6 +7,7 @@
 mod address;
 mod budget;
 mod conversation;
+mod counted;
 mod handover;
 mod id;
 mod message;
@@ -21,6 +22,7 @@ mod words;
 
 pub use budget::{Budget, PARTS_PER_MESSAGE_MAX, WINDOW};
 pub use conversation::{ConversationKey, SessionState, Silence};
+pub use counted::{Counted, counted};
 pub use handover::{HandoverKeywords, HandoverMatch, InvalidMatch};
 pub use id::{AccountId, CorpId, CustomerId, InvalidId, MessageId};
 pub use message::{CancelReason, Handled, Origin, PartStatus, Purpose, Source, UnknownWord};

@@ -19,7 +19,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use anyhow::Context;
-use kefu_process::{ExitError, crash, supervise, tls};
+use kefu_process::{ExitError, crash, supervise, telemetry, tls};
 use kefu_queue::{Outlet, Queue, QueueSettings, Roles};
 use kefu_settings::{Problems, Settings, SettingsError, SettingsErrors};
 use kefu_wecom::AppSettings;
@@ -104,6 +104,7 @@ pub async fn run(settings: &Settings, stop: CancellationToken) -> anyhow::Result
             false => anyhow::Error::new(error),
         })?;
     let server = Server::bind(settings, queue).await?;
+    telemetry::first_line("kefu-ingress");
 
     // The queue ends after the server: callbacks in flight still need it.
     let queue_stop = CancellationToken::new();

@@ -3,9 +3,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use actix_web::web::{self, Data, ServiceConfig};
+use kefu_domain::counted;
 use kefu_process::health::Health;
 use kefu_process::http::{HttpLimits, KeepAlive, Paths, bind, serve};
-use kefu_process::{Ops, ops, supervise};
+use kefu_process::{Ops, leave, ops, supervise};
 use kefu_queue::{Outlet, Queue, QueueError, QueueSettings, SpoolDriver};
 use kefu_settings::{Settings, SettingsError};
 use tokio::task::JoinSet;
@@ -90,6 +91,7 @@ impl Server {
     /// Answers until `stop`; callbacks in flight end first, then the spool, which they may still need.
     pub async fn run(self, stop: CancellationToken) -> anyhow::Result<()> {
         let Server { front, spool } = self;
+        let outlet = front.ingress.outlet.clone();
         let spool_stop = CancellationToken::new();
         let mut tasks = JoinSet::new();
         let driver_stop = spool_stop.clone();
@@ -103,7 +105,15 @@ impl Server {
             let _spool_stop = spool_stop.drop_guard();
             front.answer(front_stop).await
         });
-        supervise(tasks, stop).await
+        supervise(tasks, stop).await?;
+        let held = outlet.spool_health().map_or(0, |spool| spool.jobs);
+        if 0 < held {
+            leave(format!(
+                "{} in the disk spool, for the next start",
+                counted(held, "job")
+            ));
+        }
+        Ok(())
     }
 }
 

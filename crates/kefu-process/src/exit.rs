@@ -1,4 +1,4 @@
-//! How a process ends: 0 done, 1 the answer is no, 2 usage or settings, 70 anything unexpected.
+//! How a process ends: 0 done, 1 the answer is no, 2 usage or settings, 69 a service is away, 70 anything unexpected.
 
 use std::fmt;
 use std::io::Write as _;
@@ -7,13 +7,17 @@ use std::time::Duration;
 
 use thiserror::Error;
 
+use crate::stop;
 use kefu_settings::{SettingsError, SettingsErrors};
 
 /// The answer is no.
 pub const NO: u8 = 1;
 /// Usage or settings, or a service that refuses.
 pub const REFUSED: u8 = 2;
-/// Anything else.
+/// A service does not answer, and this process does not wait for it: the same again may work later. EX_UNAVAILABLE
+/// of sysexits.h.
+pub const AWAY: u8 = 69;
+/// Anything else. EX_SOFTWARE of sysexits.h.
 pub const UNEXPECTED: u8 = 70;
 
 /// How long blocking calls may hold up the end of the process.
@@ -28,12 +32,25 @@ pub enum ExitError {
     /// Usage, settings, or a service that answers and refuses (2): `<key>: <what is wrong>`.
     #[error("{0}")]
     Refused(SettingsError),
+    /// A service that a one-off command needs does not answer (69): `<key>: <what is wrong>`.
+    #[error("{0}")]
+    Away(SettingsError),
 }
 
 impl ExitError {
     /// A refusal that the setting `key` is the answer to; `what` must not hold a secret.
     pub fn refused(key: &str, what: impl fmt::Display) -> ExitError {
         ExitError::Refused(SettingsError::new(key, what.to_string()))
+    }
+
+    /// A service that the setting `key` names does not answer; said with all causes, without a secret.
+    pub fn away(key: &str, error: &(dyn std::error::Error + 'static)) -> ExitError {
+        let mut what = error.to_string();
+        for cause in std::iter::successors(error.source(), |cause| cause.source()) {
+            what.push_str(": ");
+            what.push_str(&cause.to_string());
+        }
+        ExitError::Away(SettingsError::new(key, what))
     }
 
     /// A refusal whose text already is `<key>: <what is wrong>`, as the libraries word theirs.
@@ -65,6 +82,7 @@ pub fn code(error: &anyhow::Error) -> u8 {
         cause.downcast_ref().map(|exit| match exit {
             ExitError::No(_) => NO,
             ExitError::Refused(_) => REFUSED,
+            ExitError::Away(_) => AWAY,
         })
     };
     error.chain().find_map(code_of).unwrap_or(UNEXPECTED)
@@ -83,7 +101,7 @@ pub fn line(error: &anyhow::Error) -> Option<String> {
         return Some(lines.join("\n"));
     }
     let settings = error.chain().find_map(|cause| match cause.downcast_ref() {
-        Some(ExitError::Refused(settings)) => Some(settings),
+        Some(ExitError::Refused(settings) | ExitError::Away(settings)) => Some(settings),
         _ => cause.downcast_ref::<SettingsError>(),
     });
     let text = match settings {
@@ -118,6 +136,7 @@ where
         Err(error) => Err(anyhow::Error::new(error).context("the runtime cannot start")),
     };
     let Err(error) = outcome else {
+        stop::last_line();
         return ExitCode::SUCCESS;
     };
     if let Some(line) = line(&error) {
@@ -163,6 +182,15 @@ mod tests {
                 Some(expected),
             );
         }
+    }
+
+    #[test]
+    fn a_service_that_is_away_has_a_code_of_its_own_and_all_its_causes() {
+        let refused = std::io::Error::new(std::io::ErrorKind::ConnectionRefused, "connection refused");
+        let error = anyhow::Error::new(refused);
+        let away = ExitError::away("database.url", error.as_ref());
+        let error = anyhow::Error::new(away).context("could not list");
+        check(error, 69, Some("kefu: database.url: connection refused"));
     }
 
     #[test]

@@ -5,6 +5,7 @@
 
 pub mod breaker;
 pub mod clock;
+pub mod color;
 pub mod crash;
 pub mod exit;
 pub mod health;
@@ -16,9 +17,12 @@ pub mod telemetry;
 pub mod tls;
 pub mod trace;
 
+/// What `kefu --version`, health, metrics and the first line of a role say.
+pub const VERSION: &str = env!("CARGO_PKG_VERSION");
+
 pub use breaker::{Breaker, BreakerState};
 pub use exit::{ExitError, run_process};
 pub use health::{Component, ComponentHealth, Health, Status};
 pub use ops::Ops;
-pub use stop::{stop_on_signal, supervise};
+pub use stop::{leave, stop_on_signal, supervise};
 pub use telemetry::{LogFormat, LogSettings, Telemetry};

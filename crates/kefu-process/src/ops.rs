@@ -5,11 +5,12 @@ use std::sync::Arc;
 use actix_web::http::StatusCode;
 use actix_web::web::{self, ServiceConfig};
 use actix_web::{HttpResponse, Resource};
+use metrics::gauge;
 use serde_json::json;
 
-use crate::clock;
 use crate::health::{Health, Status};
-use crate::metrics;
+use crate::metrics::render;
+use crate::{VERSION, clock};
 
 /// What the routes need.
 pub struct Ops {
@@ -20,10 +21,10 @@ pub struct Ops {
 impl Ops {
     /// `role` is what `GET /` says, such as `worker`.
     pub fn new(role: impl Into<String>, health: Arc<Health>) -> Ops {
-        Ops {
-            role: role.into(),
-            health,
-        }
+        let role = role.into();
+        // Always 1: the labels are what is told, so that a query can count processes by version.
+        gauge!("kefu_build_info", "version" => VERSION, "role" => role.clone()).set(1.0);
+        Ops { role, health }
     }
 }
 
@@ -56,8 +57,7 @@ where
 }
 
 async fn index(ops: web::Data<Ops>) -> HttpResponse {
-    let version = env!("CARGO_PKG_VERSION");
-    HttpResponse::Ok().json(json!({ "name": "kefu", "version": version, "role": ops.role }))
+    HttpResponse::Ok().json(json!({ "name": "kefu", "version": VERSION, "role": ops.role }))
 }
 
 async fn live() -> HttpResponse {
@@ -81,6 +81,8 @@ async fn health(ops: web::Data<Ops>) -> HttpResponse {
     };
     HttpResponse::build(status).json(json!({
         "status": snapshot.status(),
+        "version": VERSION,
+        "role": ops.role,
         "timestamp": clock::rfc3339(clock::now_ms()),
         "components": snapshot.components(),
     }))
@@ -89,5 +91,5 @@ async fn health(ops: web::Data<Ops>) -> HttpResponse {
 async fn render_metrics() -> HttpResponse {
     HttpResponse::Ok()
         .content_type("text/plain; version=0.0.4; charset=utf-8")
-        .body(metrics::render())
+        .body(render())
 }

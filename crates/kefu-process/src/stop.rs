@@ -1,6 +1,8 @@
 //! Stopping: one token for the whole process, and what happens when a task ends.
 
 use std::io;
+use std::sync::{Mutex, PoisonError};
+use std::time::Instant;
 
 use anyhow::{Context as _, anyhow};
 use tokio::signal::unix::{Signal, SignalKind, signal};
@@ -12,6 +14,43 @@ use crate::exit;
 
 /// Exit code of a process that a second Ctrl-C cut off, as shells expect it.
 const EXIT_INTERRUPTED: u8 = 130;
+
+/// Longest list of what was left, in entries: one a part of the process, so more is a fault of ours.
+const LEFT_MAX: usize = 16;
+
+static STOP: Mutex<Stop> = Mutex::new(Stop {
+    asked: None,
+    left: Vec::new(),
+});
+
+/// The stop of this process, for its last line.
+struct Stop {
+    asked: Option<Instant>,
+    left: Vec<String>,
+}
+
+/// What a part of the process leaves for the next one, such as `3 jobs, which go back to their lanes`.
+pub fn leave(what: impl Into<String>) {
+    let mut stop = STOP.lock().unwrap_or_else(PoisonError::into_inner);
+    if stop.left.len() < LEFT_MAX {
+        stop.left.push(what.into());
+    }
+}
+
+/// Says that the stop is over, where one was asked for by a signal.
+pub(crate) fn last_line() {
+    let stop = STOP.lock().unwrap_or_else(PoisonError::into_inner);
+    let Some(asked) = stop.asked else { return };
+    let seconds = asked.elapsed().as_secs_f64();
+    info!(seconds, "stopped after {seconds:.1} s, {}", told(&stop.left));
+}
+
+fn told(left: &[String]) -> String {
+    match left.is_empty() {
+        true => "nothing left".to_owned(),
+        false => format!("left: {}", left.join("; ")),
+    }
+}
 
 /// A token that is cancelled by the first SIGTERM or SIGINT. The second one ends the process at once, with 70 or 130.
 ///
@@ -27,6 +66,7 @@ pub fn stop_on_signal() -> io::Result<CancellationToken> {
     let token = stop.clone();
     tokio::spawn(async move {
         let (name, _) = either(&mut terminate, &mut interrupt).await;
+        STOP.lock().unwrap_or_else(PoisonError::into_inner).asked = Some(Instant::now());
         info!(
             signal = name,
             "stopping on {name}; a second signal ends the process at once"
@@ -79,6 +119,14 @@ mod tests {
         });
         tasks.spawn(async move { first });
         supervise(tasks, stop).await
+    }
+
+    #[test]
+    fn the_last_line_tells_what_was_left() {
+        let left = |texts: &[&str]| told(&texts.iter().map(|text| (*text).to_owned()).collect::<Vec<_>>());
+        assert_eq!(left(&[]), "nothing left");
+        assert_eq!(left(&["1 job"]), "left: 1 job");
+        assert_eq!(left(&["1 job", "2 replies"]), "left: 1 job; 2 replies");
     }
 
     #[tokio::test]

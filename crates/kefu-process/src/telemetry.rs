@@ -10,14 +10,14 @@ use opentelemetry_sdk::Resource;
 use opentelemetry_sdk::trace::{Sampler, SdkTracerProvider};
 use serde::Deserialize;
 use tracing::level_filters::LevelFilter;
-use tracing::{Level, Metadata, Subscriber};
+use tracing::{Level, Metadata, Subscriber, info};
 use tracing_subscriber::filter::{FilterExt as _, filter_fn};
 use tracing_subscriber::fmt::MakeWriter;
 use tracing_subscriber::fmt::format::JsonFields;
 use tracing_subscriber::layer::SubscriberExt as _;
 use tracing_subscriber::{EnvFilter, Layer as _};
 
-use crate::{metrics, tls};
+use crate::{VERSION, color, metrics, tls};
 use kefu_settings::SettingsError;
 
 mod lines;
@@ -87,7 +87,7 @@ pub fn start(role: &str, settings: &LogSettings) -> Result<Telemetry, SettingsEr
         LogFormat::Json => true,
         LogFormat::Auto => !terminal,
     };
-    let subscriber = subscriber(json, terminal, filter, std::io::stderr, &provider);
+    let subscriber = subscriber(json, color::on_stderr(), filter, std::io::stderr, &provider);
     // Fails when a test has installed a subscriber of its own, which then stays.
     let _ = tracing::subscriber::set_global_default(subscriber);
     *started = true;
@@ -99,6 +99,11 @@ pub fn start(role: &str, settings: &LogSettings) -> Result<Telemetry, SettingsEr
 /// Whether the section `log` is one to start with.
 pub fn check(settings: &LogSettings) -> Result<(), SettingsError> {
     filter(&settings.level).map(drop)
+}
+
+/// The first line of a role: which program this is. Said once its settings are good and nothing has refused it.
+pub fn first_line(role: &str) {
+    info!(version = VERSION, role, "{role} {VERSION} starts");
 }
 
 fn subscriber<W>(
@@ -215,7 +220,7 @@ mod tests {
     use std::sync::Arc;
 
     use serde_json::Value;
-    use tracing::{info, info_span, warn};
+    use tracing::{info_span, warn};
 
     use super::*;
     use crate::trace::{continue_from, current_trace_id, current_traceparent};

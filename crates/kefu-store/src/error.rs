@@ -6,6 +6,9 @@ pub enum StoreError {
     /// It answers and will not serve us as we are set up: password, missing database, impossible setting.
     #[error("{0}")]
     Refused(String),
+    /// There is no such file, and it is not for the caller to make it.
+    #[error("no database at {0}")]
+    Missing(String),
     /// The schema was made by a newer program.
     #[error(
         "the database schema has version {found}, this program knows only {known}: use the newer program"
@@ -26,7 +29,10 @@ pub enum StoreError {
 impl StoreError {
     /// Trying again cannot help until a person changed something.
     pub fn is_refusal(&self) -> bool {
-        matches!(self, StoreError::Refused(_) | StoreError::SchemaNewer { .. })
+        matches!(
+            self,
+            StoreError::Refused(_) | StoreError::Missing(_) | StoreError::SchemaNewer { .. }
+        )
     }
 
     /// No job's fault: wait for the database.

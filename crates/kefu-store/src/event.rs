@@ -2,9 +2,10 @@ use kefu_domain::{CorpId, Millis};
 
 use sqlx::FromRow;
 
+use crate::listed::Moment;
 use crate::sql::values;
 use crate::text::{clean, clean_option};
-use crate::{Store, StoreError};
+use crate::{Listed, Store, StoreError};
 
 /// A callback that is no wake-up of a kf account, as it was decrypted.
 #[derive(Clone, Debug)]
@@ -35,6 +36,19 @@ pub struct EventRow {
     pub raw: Vec<u8>,
 }
 
+/// Which events are meant. What is `None` does not narrow.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct EventQuery<'a> {
+    pub kind: Option<&'a str>,
+    pub app: Option<&'a str>,
+    /// Received at this moment or later.
+    pub since: Option<Moment>,
+    /// Received before this moment.
+    pub until: Option<Moment>,
+    /// With a smaller number than this.
+    pub before: Option<i64>,
+}
+
 impl Store {
     /// True when it is new: the same bytes of the same app are one event.
     pub async fn insert_event(&self, event: &NewEvent<'_>) -> Result<bool, StoreError> {
@@ -60,14 +74,34 @@ impl Store {
         Ok(self.execute(SQL, values).await? == 1)
     }
 
-    /// The newest events first; only those with a smaller `seq` than `before`.
-    pub async fn events(&self, limit: u32, before: Option<i64>) -> Result<Vec<EventRow>, StoreError> {
+    /// The newest events first.
+    pub async fn events(&self, query: &EventQuery<'_>, limit: u32) -> Result<Listed<EventRow>, StoreError> {
+        const FLOOR: &str = "SELECT seq FROM app_event WHERE seq < $1 ORDER BY seq DESC LIMIT 1 OFFSET $2";
         const SQL: &str = "
             SELECT seq, app, kind, hash, from_user, created_at, received_at, stored_at, raw
-            FROM app_event WHERE seq < $2 ORDER BY seq DESC LIMIT $1";
-        let before = before.unwrap_or(i64::MAX);
-        let rows: Vec<StoredEvent> = self.fetch_all(SQL, values![limit, before]).await?;
-        Ok(rows.into_iter().map(StoredEvent::row).collect())
+            FROM app_event, clock
+            WHERE seq < $1 AND seq >= $2 AND ($3 IS NULL OR kind = $3) AND ($4 IS NULL OR app = $4)
+                AND ($5 IS NULL OR received_at >= $5 + now_ms * $6)
+                AND ($7 IS NULL OR received_at < $7 + now_ms * $8)
+            ORDER BY seq DESC LIMIT $9";
+        let before = query.before.unwrap_or(i64::MAX);
+        let floor = self.floor(FLOOR, before).await?;
+        let (since, since_now) = Moment::values(query.since);
+        let (until, until_now) = Moment::values(query.until);
+        let values = values![
+            before,
+            floor.unwrap_or(0),
+            query.kind,
+            query.app,
+            since,
+            since_now,
+            until,
+            until_now,
+            limit.saturating_add(1)
+        ];
+        let rows: Vec<StoredEvent> = self.fetch_all(SQL, values).await?;
+        let rows = rows.into_iter().map(StoredEvent::row).collect();
+        Ok(Listed::new(rows, limit, |event: &EventRow| event.seq, floor))
     }
 }
 

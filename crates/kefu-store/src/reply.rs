@@ -8,7 +8,7 @@ use kefu_domain::{AccountId, ConversationKey, CorpId, CustomerId, Millis, PartSt
 use sqlx::FromRow;
 
 use crate::sql::{small, values};
-use crate::{Store, StoreError};
+use crate::{Listed, Store, StoreError};
 
 /// Which parts are listed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -19,6 +19,35 @@ pub enum ReplyFilter {
     Failed,
     /// Planned, or on their way.
     Open,
+}
+
+/// Which parts are meant. What is `None` does not narrow.
+#[derive(Clone, Copy, Debug)]
+pub struct ReplyQuery<'a> {
+    pub filter: ReplyFilter,
+    pub account: Option<&'a str>,
+    pub customer: Option<&'a str>,
+    /// Behind this one in the list.
+    pub after: Option<&'a ReplyPlace>,
+}
+
+impl From<ReplyFilter> for ReplyQuery<'_> {
+    fn from(filter: ReplyFilter) -> Self {
+        ReplyQuery {
+            filter,
+            account: None,
+            customer: None,
+            after: None,
+        }
+    }
+}
+
+/// Where a part stands in a list: its time, reply and number. It stays what it is whatever becomes of the part.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ReplyPlace {
+    pub at: Millis,
+    pub reply_id: String,
+    pub part: u32,
 }
 
 /// One outgoing part and its story.
@@ -46,35 +75,67 @@ pub struct ReplyRow {
     pub text: String,
 }
 
+impl ReplyRow {
+    /// The time by which a list orders it.
+    pub fn listed_at(&self, filter: ReplyFilter) -> Millis {
+        match filter {
+            ReplyFilter::Unknown | ReplyFilter::Failed => self.settled_at.unwrap_or(self.planned_at),
+            ReplyFilter::Open => self.planned_at,
+        }
+    }
+}
+
+/// Parts of a status, the newest first by the time of that status, those of one reply in their order.
 macro_rules! select_replies {
-    ($rest:literal) => {
+    ($status:literal, $at:literal) => {
         concat!(
             "SELECT corp, account, customer, msgid, reply_id, purpose, answers, generation, part, parts, status,
                 attempts, planned_at, sending_at, settled_at, error_code, error, text
             FROM outbox WHERE ",
-            $rest
+            $status,
+            " AND ($2 IS NULL OR account = $2) AND ($3 IS NULL OR customer = $3)
+                AND ($4 IS NULL OR ",
+            $at,
+            " < $4 OR (",
+            $at,
+            " = $4 AND (reply_id > $5 OR (reply_id = $5 AND part > $6))))
+            ORDER BY ",
+            $at,
+            " DESC, reply_id, part LIMIT $1"
         )
     };
 }
 
 impl Store {
-    /// The newest first.
-    pub async fn replies(&self, filter: ReplyFilter, limit: u32) -> Result<Vec<ReplyRow>, StoreError> {
-        let sql = match filter {
-            ReplyFilter::Unknown => {
-                select_replies!("status = 'unknown' ORDER BY settled_at DESC, msgid LIMIT $1")
-            }
-            ReplyFilter::Failed => {
-                select_replies!("status = 'failed' ORDER BY settled_at DESC, msgid LIMIT $1")
-            }
-            ReplyFilter::Open => {
-                select_replies!(
-                    "status IN ('planned', 'sending') ORDER BY planned_at DESC, reply_id, part LIMIT $1"
-                )
-            }
+    /// The newest first, by the time at which they became what they are.
+    pub async fn replies(
+        &self,
+        query: impl Into<ReplyQuery<'_>>,
+        limit: u32,
+    ) -> Result<Listed<ReplyRow, ReplyPlace>, StoreError> {
+        let query = query.into();
+        // Each has an index of these rows alone, few beside all that was ever said.
+        let sql = match query.filter {
+            ReplyFilter::Unknown => select_replies!("status = 'unknown'", "settled_at"),
+            ReplyFilter::Failed => select_replies!("status = 'failed'", "settled_at"),
+            ReplyFilter::Open => select_replies!("status IN ('planned', 'sending')", "planned_at"),
         };
-        let rows: Vec<StoredReply> = self.fetch_all(sql, values![limit]).await?;
-        rows.into_iter().map(StoredReply::row).collect()
+        let values = values![
+            limit.saturating_add(1),
+            query.account,
+            query.customer,
+            query.after.map(|place| place.at),
+            query.after.map(|place| place.reply_id.as_str()),
+            query.after.map(|place| i64::from(place.part))
+        ];
+        let rows: Vec<StoredReply> = self.fetch_all(sql, values).await?;
+        let rows: Vec<ReplyRow> = rows.into_iter().map(StoredReply::row).collect::<Result<_, _>>()?;
+        let place = |row: &ReplyRow| ReplyPlace {
+            at: row.listed_at(query.filter),
+            reply_id: row.reply_id.clone(),
+            part: row.part,
+        };
+        Ok(Listed::new(rows, limit, place, None))
     }
 
     /// How many parts wait for somebody to say what became of them.

@@ -6,7 +6,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use kefu_domain::{AccountId, ConversationKey, CorpId, CustomerId, Handled};
+use kefu_domain::{AccountId, ConversationKey, CorpId, CustomerId, Handled, counted};
 use kefu_process::crash::crash_point;
 use kefu_queue::{Death, Delivery, Job, PublishError, Verdict};
 use kefu_store::{AcquiredConversation, JobRow, StoreError};
@@ -168,7 +168,8 @@ async fn give_up(context: &Context, job: &Job, row: &JobRow<'_>) -> Result<(), S
         let Some(ended) = ended else { return Ok(()) };
         error!(
             job.id = job.id,
-            "conversation given up with {ended} messages: its turns kept killing their worker"
+            "conversation given up with {}: its turns kept killing their worker",
+            counted(ended, "message")
         );
         counter!("message_processed_total", "outcome" => Handled::Failed.as_str()).increment(ended);
     }

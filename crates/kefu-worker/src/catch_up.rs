@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use kefu_domain::AccountId;
+use kefu_domain::{AccountId, counted};
 use kefu_store::Late;
 use metrics::counter;
 use serde::{Deserialize, Serialize};
@@ -82,8 +82,8 @@ fn tell(account: &AccountId, late: Late, how: &str) {
             account.id = %account,
             late.messages = late.messages,
             late.longest_s = late.longest.as_secs(),
-            "account {account} {how}: {} messages came late, the oldest by {} s",
-            late.messages,
+            "account {account} {how}: {} came late, the oldest by {} s",
+            counted(late.messages, "message"),
             late.longest.as_secs()
         );
     }

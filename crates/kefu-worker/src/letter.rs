@@ -9,7 +9,7 @@ use kefu_store::{JobRow, NewDeadLetter};
 use metrics::counter;
 use serde_json::Value;
 use sha1::{Digest, Sha1};
-use tracing::warn;
+use tracing::error;
 
 use crate::jobs::{KF_SYNC, KF_TURN};
 
@@ -129,7 +129,7 @@ impl<'a> Story<'a> {
     pub(crate) fn tell(&self) {
         let (id, reason) = (self.id.as_str(), self.reason);
         let kind = self.job.map_or("none", |job| job.kind.as_str());
-        warn!(job.id = id, job.kind = kind, reason, "job {id} is dead: {reason}");
+        error!(job.id = id, job.kind = kind, reason, "job {id} is dead: {reason}");
         counter!("kefu_dead_letters_total", "kind" => kind.to_owned(), "reason" => reason.to_owned())
             .increment(1);
     }

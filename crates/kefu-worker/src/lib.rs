@@ -34,7 +34,7 @@ mod turns;
 mod worker;
 
 use anyhow::Context as _;
-use kefu_process::{ExitError, supervise, tls};
+use kefu_process::{ExitError, supervise, telemetry, tls};
 use kefu_queue::{Driver, Queue, QueueSettings, Roles};
 use kefu_settings::Settings;
 use tokio::task::JoinSet;
@@ -48,6 +48,7 @@ pub use worker::Worker;
 pub async fn run(settings: &Settings, stop: CancellationToken) -> anyhow::Result<()> {
     let worker = Worker::bind(settings)?;
     let (queue, driver) = open_queue(settings, Roles::WorkerOnly).await?;
+    telemetry::first_line("kefu-worker");
 
     // The queue ends after the slots: jobs in flight still settle.
     let queue_stop = CancellationToken::new();

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use anyhow::anyhow;
-use kefu_domain::{ConversationKey, Millis};
+use kefu_domain::{ConversationKey, Millis, counted};
 use kefu_process::clock;
 use kefu_process::crash::crash_point;
 use kefu_store::{AccountLease, Page, PageOutcome, Released};
@@ -295,8 +295,8 @@ fn count(lease: &AccountLease, stored: u64, repeated: u64, unreadable: u64) {
     counter!("kefu_messages_pulled_total", "outcome" => "stored").increment(stored);
     counter!("kefu_messages_pulled_total", "outcome" => "repeated").increment(repeated);
     counter!("kefu_messages_pulled_total", "outcome" => "unreadable").increment(unreadable);
-    debug!(account.id = %lease.account, stored, repeated, "pulled a page of {} messages", stored + repeated);
+    debug!(account.id = %lease.account, stored, repeated, "pulled a page of {}", counted(stored + repeated, "message"));
     if unreadable > 0 {
-        warn!(account.id = %lease.account, "{unreadable} messages could not be read and were stored raw");
+        warn!(account.id = %lease.account, "{} could not be read: stored raw", counted(unreadable, "message"));
     }
 }

@@ -4,6 +4,7 @@
 
 use std::time::Duration;
 
+use kefu_domain::counted;
 use kefu_process::crash::crash_point;
 use kefu_store::Due;
 use metrics::counter;
@@ -70,8 +71,8 @@ async fn sweep(context: &Context) {
     crash_point("rows_taken");
     info!(
         due.rows = due.len(),
-        "waking {} rows whose time has come",
-        due.len()
+        "waking {} whose time has come",
+        counted(due.len(), "row")
     );
     let mut turns = Vec::new();
     for row in due {

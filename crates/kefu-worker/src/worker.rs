@@ -5,9 +5,10 @@ use std::time::Duration;
 
 use actix_web::web::Data;
 use anyhow::{Context as _, anyhow};
+use kefu_domain::counted;
 use kefu_process::health::{Component, ComponentHealth, Health};
 use kefu_process::http::{HttpLimits, bind, serve};
-use kefu_process::{Ops, ops, supervise};
+use kefu_process::{Ops, leave, ops, supervise};
 use kefu_queue::{Lane, Queue};
 use kefu_settings::{Settings, SettingsErrors};
 use kefu_store::StoreError;
@@ -152,11 +153,14 @@ fn too_early(ended: Option<Result<anyhow::Result<()>, JoinError>>) -> anyhow::Re
 async fn drain(mut slots: JoinSet<anyhow::Result<()>>, limit: Duration) {
     let ended = timeout(limit, async { while slots.join_next().await.is_some() {} }).await;
     if ended.is_err() {
+        let dropped = counted(slots.len(), "job");
         warn!(
             slots = slots.len(),
-            "dropping {} jobs that did not end in time; they go back to their lanes",
-            slots.len()
+            "dropping {dropped} that did not end in time, to go back to the lanes"
         );
+        leave(format!(
+            "{dropped} without an end, back in the lanes with no attempt spent"
+        ));
         slots.shutdown().await;
     }
 }

@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 
 use anyhow::Context;
 use kefu_ingress::Server;
-use kefu_process::supervise;
+use kefu_process::{supervise, telemetry};
 use kefu_queue::{Driver, Queue, Roles};
 use kefu_settings::{Settings, SettingsErrors};
 use kefu_worker::{Worker, open_queue};
@@ -47,6 +47,7 @@ impl BothRoles {
             ingress,
             worker,
         } = self;
+        telemetry::first_line("kefu");
         let queue_stop = CancellationToken::new();
         let mut tasks = JoinSet::new();
         let driver_stop = queue_stop.clone();

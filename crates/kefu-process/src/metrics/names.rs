@@ -96,6 +96,11 @@ const GAUGES: &[(&str, Unit, &str)] = &[
         "1 while an outside party is away and left alone, by party",
     ),
     (
+        "kefu_build_info",
+        Unit::Count,
+        "Always 1; the labels tell version and role of the process",
+    ),
+    (
         "kefu_queue_depth",
         Unit::Count,
         "Jobs waiting in the queue, by lane; also `retry` and `dead`",

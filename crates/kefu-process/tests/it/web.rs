@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use actix_web::web::{self, Data};
 use kefu_process::http::{self, HttpLimits};
-use kefu_process::{Component, ComponentHealth, Health, Ops, Status, ops};
+use kefu_process::{Component, ComponentHealth, Health, Ops, Status, VERSION, ops};
 use serde_json::Value;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
@@ -100,6 +100,10 @@ async fn health_is_200_while_degraded_and_503_when_unhealthy() {
     let (status, body) = running.json("/health").await;
     assert_eq!((status, body["status"].as_str()), (200, Some("degraded")));
     assert!(body["timestamp"].as_str().unwrap().ends_with('Z'));
+    assert_eq!(
+        (body["version"].as_str(), body["role"].as_str()),
+        (Some(VERSION), Some("test"))
+    );
     assert_eq!(body["components"]["queue"]["status"], "healthy");
     assert!(body["components"]["queue"]["latency_ms"].is_number());
     assert_eq!(body["components"]["state"]["status"], "unhealthy");
@@ -175,6 +179,11 @@ async fn the_index_and_the_metrics_are_there_and_the_rest_is_refused() {
         r#"http_requests_total{method="GET",path="unmatched",status="404"}"#,
         r#"http_request_duration_seconds_bucket{method="GET",path="/",le="0.05"}"#,
         "process_resident_memory_bytes",
+        concat!(
+            r#"kefu_build_info{version=""#,
+            env!("CARGO_PKG_VERSION"),
+            r#"",role="test"} 1"#
+        ),
     ] {
         assert!(text.contains(line), "{line}\n{text}");
     }

@@ -48,7 +48,10 @@ impl Address {
         let authority = &uri.authority;
         let shown = format!(
             "{scheme}://{}@{}:{}/{}",
-            authority.userinfo.username, authority.host, authority.port, uri.vhost
+            authority.userinfo.username,
+            authority.host,
+            authority.port,
+            shown_vhost(&uri.vhost)
         );
         Ok(Address {
             uri,
@@ -56,6 +59,14 @@ impl Address {
             roles,
             shown,
         })
+    }
+}
+
+/// As it stands in a URL: the vhost `/`, which is the one of a broker as it comes, is the URL's own slash.
+fn shown_vhost(vhost: &str) -> String {
+    match vhost {
+        "/" => String::new(),
+        named => named.replace('/', "%2F"),
     }
 }
 
@@ -77,6 +88,16 @@ mod tests {
         assert_eq!(address.uri.query.frame_max, None);
         let kept = Address::parse("amqp://mq?heartbeat=3", Roles::Both, None).unwrap();
         assert_eq!(kept.uri.query.heartbeat, Some(3));
+        for (url, expected) in [
+            ("amqp://u:hush@mq:5672", "amqp://u@mq:5672/"),
+            ("amqp://u:hush@mq:5672/", "amqp://u@mq:5672/"),
+            ("amqp://u:hush@mq:5672/%2F", "amqp://u@mq:5672/"),
+            ("amqp://u:hush@mq:5672/%2Fshop", "amqp://u@mq:5672/%2Fshop"),
+            ("amqp://u:hush@mq:5672/shop", "amqp://u@mq:5672/shop"),
+        ] {
+            let address = Address::parse(url, Roles::Both, None).unwrap();
+            assert_eq!(address.shown, expected, "{url}");
+        }
         let error = Address::parse("amqp://u:hush@mq:port", Roles::Both, None).unwrap_err();
         assert!(
             error.is_refusal() && !error.to_string().contains("hush"),

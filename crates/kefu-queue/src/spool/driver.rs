@@ -2,6 +2,7 @@ use std::fmt;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use kefu_domain::counted;
 use tokio::sync::watch;
 use tokio::time::sleep;
 use tokio_util::sync::CancellationToken;
@@ -161,7 +162,9 @@ async fn drain_orphan(spool: &Spool, orphan: Opened, stop: &CancellationToken) -
         let path = path.display().to_string();
         info!(
             path,
-            jobs, "taking over {jobs} jobs from the spool of a process that ended"
+            jobs,
+            "taking over {} from the spool of a process that ended",
+            counted(jobs, "job")
         );
     }
     let writer_stop = CancellationToken::new();

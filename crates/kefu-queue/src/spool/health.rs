@@ -1,5 +1,6 @@
 use std::time::{Duration, Instant};
 
+use kefu_domain::counted;
 use metrics::{counter, gauge};
 use tokio::time::{MissedTickBehavior, interval};
 use tokio_util::sync::CancellationToken;
@@ -78,7 +79,7 @@ impl Spool {
 
     pub(super) fn health(&self) -> SpoolHealth {
         let Held { jobs, bytes } = self.stock();
-        let holds = format!("holds {jobs} jobs of {bytes} bytes");
+        let holds = format!("holds {} of {}", counted(jobs, "job"), counted(bytes, "byte"));
         let (state, detail) = {
             let trouble = lock(&self.trouble);
             if trouble.broken_at.is_some_and(|at| at.elapsed() < BROKEN_SHOWN) {
@@ -152,7 +153,8 @@ impl Spool {
             info!(
                 written,
                 drained,
-                "disk spool is empty again after {seconds} s: {written} jobs written, {drained} handed over"
+                "disk spool is empty again after {seconds} s: {} written, {drained} handed over",
+                counted(written, "job")
             );
         }
     }

@@ -52,9 +52,24 @@ impl Store {
         Store::check(settings)?;
         let url = settings.url.expose_secret();
         match sqlite_path(url) {
-            Some(path) => open_sqlite(path).await,
+            Some(path) => open_sqlite(path, true).await,
             None => open_postgres(url, settings.pool).await,
         }
+    }
+
+    /// The same for who only looks: neither folder nor file is made, and a missing file is [`StoreError::Missing`].
+    pub async fn open_existing(settings: &DatabaseSettings) -> Result<Store, StoreError> {
+        Store::check(settings)?;
+        let url = settings.url.expose_secret();
+        let Some(path) = sqlite_path(url) else {
+            return open_postgres(url, settings.pool).await;
+        };
+        let file = std::path::absolute(path).unwrap_or_else(|_| path.into());
+        // Where even that cannot be told, opening says why.
+        if tokio::fs::try_exists(&file).await.is_ok_and(|exists| !exists) {
+            return Err(StoreError::Missing(file.display().to_string()));
+        }
+        open_sqlite(path, false).await
     }
 
     /// Whether the settings are possible; nothing is opened.
@@ -140,17 +155,17 @@ async fn open_postgres(url: &str, pool: u32) -> Result<Store, StoreError> {
 
 /// One connection: SQLite has one writer anyway, its reads take microseconds, and the pool's queue is fair
 /// where SQLite's own busy waiting is a lottery.
-async fn open_sqlite(path: &str) -> Result<Store, StoreError> {
+async fn open_sqlite(path: &str, create: bool) -> Result<Store, StoreError> {
     let file = absolute(Path::new(path));
     let address = format!("sqlite:{}", file.display());
-    if let Some(folder) = file.parent() {
+    if create && let Some(folder) = file.parent() {
         tokio::fs::create_dir_all(folder)
             .await
             .map_err(|error| StoreError::Refused(Unusable::new("create", folder, error).to_string()))?;
     }
     let options = SqliteConnectOptions::new()
         .filename(&file)
-        .create_if_missing(true)
+        .create_if_missing(create)
         .journal_mode(SqliteJournalMode::Wal)
         // NORMAL would lose the last commits at a power failure, and those were acked to the queue.
         .synchronous(SqliteSynchronous::Full)

@@ -6,6 +6,7 @@ mod accounts;
 mod dead_letters;
 mod events;
 mod harness;
+mod listing;
 mod migrating;
 mod opening;
 mod pages;

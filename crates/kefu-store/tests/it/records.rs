@@ -1,5 +1,5 @@
 use kefu_domain::Millis;
-use kefu_store::{NewDeadLetter, NewEvent, Totals};
+use kefu_store::{EventQuery, NewDeadLetter, NewEvent, Totals};
 
 use crate::harness::*;
 
@@ -46,7 +46,7 @@ async fn an_event_is_stored_once(database: &Database) {
             .await
             .unwrap()
     );
-    let events = store.events(10, None).await.unwrap();
+    let events = store.events(&EventQuery::default(), 10).await.unwrap().rows;
     assert_eq!(events.len(), 2);
     assert_eq!(
         (events[1].kind.as_str(), events[1].raw.as_slice()),
@@ -74,8 +74,18 @@ async fn events_are_read_page_by_page_newest_first(database: &Database) {
             .await
             .unwrap();
     }
-    let first = store.events(3, None).await.unwrap();
-    let second = store.events(3, Some(first[2].seq)).await.unwrap();
+    let first = store.events(&EventQuery::default(), 3).await.unwrap().rows;
+    let second = store
+        .events(
+            &EventQuery {
+                before: Some(first[2].seq),
+                ..EventQuery::default()
+            },
+            3,
+        )
+        .await
+        .unwrap()
+        .rows;
     let hashes: Vec<_> = first
         .iter()
         .chain(&second)

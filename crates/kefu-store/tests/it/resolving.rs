@@ -34,7 +34,7 @@ async fn unknown(database: &Database) -> (Box<Turn>, Vec<Part>) {
 }
 
 async fn listed(database: &Database, filter: ReplyFilter) -> Vec<String> {
-    let rows = database.store.replies(filter, 10).await.unwrap();
+    let rows = database.store.replies(filter, 10).await.unwrap().rows;
     rows.into_iter().map(|row| row.msgid).collect()
 }
 
@@ -50,7 +50,7 @@ async fn replies_are_listed_by_how_they_stand(database: &Database) {
     let store = &database.store;
     assert_eq!(store.unknown_replies().await.unwrap(), 0);
     let (_, parts) = unknown(database).await;
-    let rows = store.replies(ReplyFilter::Unknown, 10).await.unwrap();
+    let rows = store.replies(ReplyFilter::Unknown, 10).await.unwrap().rows;
     assert_eq!(rows.len(), 1);
     let row = &rows[0];
     assert_eq!(
@@ -76,7 +76,14 @@ async fn replies_are_listed_by_how_they_stand(database: &Database) {
         listed(database, ReplyFilter::Failed).await,
         [parts[0].msgid.clone()]
     );
-    assert!(store.replies(ReplyFilter::Failed, 0).await.unwrap().is_empty());
+    assert!(
+        store
+            .replies(ReplyFilter::Failed, 0)
+            .await
+            .unwrap()
+            .rows
+            .is_empty()
+    );
 }
 
 async fn an_unknown_part_can_be_said_to_be_sent(database: &Database) {

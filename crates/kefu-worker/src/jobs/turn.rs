@@ -1,7 +1,7 @@
 //! `kf.turn`: drains one conversation under the lease on its row.
 
 use anyhow::anyhow;
-use kefu_domain::{AccountId, ConversationKey, CorpId, CustomerId, Handled, InvalidId};
+use kefu_domain::{AccountId, ConversationKey, CorpId, CustomerId, Handled, InvalidId, counted};
 use kefu_queue::{Job, Verdict};
 use kefu_store::{AcquiredConversation, ConversationLease, Turn, TurnLimits, Whose};
 use serde::Deserialize;
@@ -53,8 +53,8 @@ pub(super) async fn run(context: &Context, job: &Job, redelivered: bool) -> Resu
         AcquiredConversation::Won(turn) => {
             debug!(
                 messages = turn.owed.len(),
-                "turn begins with {} messages owed",
-                turn.owed.len()
+                "turn begins with {} owed",
+                counted(turn.owed.len(), "message")
             );
             hold(context, job, redelivered, *turn)
                 .await

@@ -4,7 +4,7 @@
 //! their reply was settled as sent, and the store owes none of those again, so in the life of one database nothing that
 //! is owed is found here.
 
-use kefu_domain::{Handled, MessageId};
+use kefu_domain::{Handled, MessageId, counted};
 use kefu_store::{Part, PartOutcome, Settled, Turn};
 use metrics::counter;
 use tracing::warn;
@@ -87,7 +87,8 @@ pub(super) async fn settled(
 fn tell(messages: usize) {
     warn!(
         messages,
-        "{messages} messages were answered before: was the database restored from a backup?"
+        "{} had been answered before: was the database restored from a backup?",
+        counted(messages, "message")
     );
     counter!("kefu_said_before_total").increment(messages as u64);
 }

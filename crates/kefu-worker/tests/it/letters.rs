@@ -100,10 +100,21 @@ async fn s16_a_bystander_without_a_row_is_put_back_once_and_then_crashed() {
     kefu.start_worker();
     letters(&kefu, 1).await;
     kefu.until("the innocent one is stored", async || {
-        !kefu.store.events(10, None).await.unwrap().is_empty()
+        !kefu
+            .store
+            .events(&kefu_store::EventQuery::default(), 10)
+            .await
+            .unwrap()
+            .rows
+            .is_empty()
     })
     .await;
-    let events = kefu.store.events(10, None).await.unwrap();
+    let events = kefu
+        .store
+        .events(&kefu_store::EventQuery::default(), 10)
+        .await
+        .unwrap()
+        .rows;
     assert_eq!(
         (events.len(), events[0].hash.as_str()),
         (1, innocent.dedup.as_deref().unwrap())
@@ -241,7 +252,13 @@ async fn s19_letters_replayed_twice_have_their_effects_once() {
     let (first, second) = tokio::join!(click(), click());
     assert_eq!((first + second, click().await), (LETTERS, 0));
     kefu.until("all are stored", async || {
-        kefu.store.events(1000, None).await.unwrap().len() == LETTERS
+        kefu.store
+            .events(&kefu_store::EventQuery::default(), 1000)
+            .await
+            .unwrap()
+            .rows
+            .len()
+            == LETTERS
     })
     .await;
     kefu.until("all are replayed", async || {
@@ -313,7 +330,8 @@ async fn a_reply_nobody_knows_the_end_of_is_sent_again_when_a_person_says_so() {
         .store
         .replies(kefu_store::ReplyFilter::Unknown, 10)
         .await
-        .unwrap();
+        .unwrap()
+        .rows;
     let resend = kefu_store::Resolution::Resend;
     kefu.store.resolve_reply(&replies[0].msgid, resend).await.unwrap();
     kefu.until("it is said", async || kefu.replies("wm1").len() == 2)

@@ -6,7 +6,7 @@ mod show;
 use std::path::Path;
 
 use kefu_process::clock;
-use kefu_store::{DeadLetterRow, LetterQuery, LetterState, Store};
+use kefu_store::{DeadLetterRow, LetterQuery, LetterState, Moment, Store};
 use serde_json::json;
 
 use crate::cli::{DeadLettersCommand, LetterFilterArgs, ListLettersArgs};
@@ -31,9 +31,10 @@ pub(super) async fn run(config: Option<&Path>, command: &DeadLettersCommand) -> 
 async fn list(store: &Store, args: &ListLettersArgs) -> anyhow::Result<()> {
     let state = (!args.all).then_some(LetterState::Open);
     let letters = store
-        .newest_dead_letters(&query(&args.filter, state), args.limit)
+        .newest_dead_letters(&query(&args.filter, state), None, args.limit)
         .await
-        .map_err(refused_or_unexpected)?;
+        .map_err(refused_or_unexpected)?
+        .rows;
     for letter in &letters {
         match args.json {
             true => output::json(&as_json(letter))?,
@@ -52,8 +53,10 @@ fn query(filter: &LetterFilterArgs, state: Option<LetterState>) -> LetterQuery<'
         lane: filter.lane.as_deref(),
         app: filter.app.as_deref(),
         reason: filter.reason.as_deref(),
-        since: filter.since,
+        since: filter.since.map(Moment::Ago),
         state,
+        account: None,
+        customer: None,
     }
 }
 

@@ -1,7 +1,7 @@
 use std::path::Path;
 
 use kefu_process::clock;
-use kefu_store::EventRow;
+use kefu_store::{EventQuery, EventRow};
 use serde_json::json;
 
 use crate::cli::EventsCommand;
@@ -11,9 +11,13 @@ use crate::output;
 pub(super) async fn run(config: Option<&Path>, command: &EventsCommand) -> anyhow::Result<()> {
     let EventsCommand::List { limit, json } = command;
     let events = with_store(config, "kefu-events", async |store| {
-        store.events(*limit, None).await.map_err(refused_or_unexpected)
+        store
+            .events(&EventQuery::default(), *limit)
+            .await
+            .map_err(refused_or_unexpected)
     })
-    .await?;
+    .await?
+    .rows;
     for event in &events {
         if *json {
             output::json(&as_json(event))?;

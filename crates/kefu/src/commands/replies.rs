@@ -29,7 +29,8 @@ async fn list(store: &Store, args: &ListRepliesArgs) -> anyhow::Result<()> {
     let replies = store
         .replies(filter, args.limit)
         .await
-        .map_err(refused_or_unexpected)?;
+        .map_err(refused_or_unexpected)?
+        .rows;
     for reply in &replies {
         match args.json {
             true => output::json(&as_json(reply, args.text))?,

@@ -6,7 +6,7 @@ use std::time::Duration;
 use futures::future::join_all;
 use kefu_domain::Millis;
 use kefu_queue::{Job, Lane, Queue, QueueSettings, Roles};
-use kefu_store::{DatabaseSettings, NewDeadLetter, Store};
+use kefu_store::{DatabaseSettings, EventQuery, NewDeadLetter, Store};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 use tokio::task::JoinSet;
@@ -304,7 +304,15 @@ async fn s19_200_letters_replayed_by_two_processes_and_again_are_processed_once(
     let again = desk.answer(&["replay", "--all", "--json"]).await.json();
     assert_eq!(again["changed"], 0);
     eventually("all events are stored", async || {
-        (desk.store.events(1000, None).await.unwrap().len() == LETTERS).then_some(())
+        (desk
+            .store
+            .events(&EventQuery::default(), 1000)
+            .await
+            .unwrap()
+            .rows
+            .len()
+            == LETTERS)
+            .then_some(())
     })
     .await;
     let metrics = kefu.metrics().await;
