@@ -20,4 +20,4 @@ pub use error::{SettingsError, SettingsErrors};
 pub use origin::Origin;
 pub use place::{AsUser, Unusable, absolute};
 pub use problems::Problems;
-pub use settings::{REFERENCE, SECTIONS, Settings};
+pub use settings::{REFERENCE, REFERENCE_ZH, SECTIONS, Settings};

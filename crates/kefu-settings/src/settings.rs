@@ -17,6 +17,9 @@ use crate::{Origin, SettingsError, origin, read};
 /// The commented reference: every key with its default.
 pub const REFERENCE: &str = include_str!("../../../deploy/kefu.toml");
 
+/// The same with its comments in Chinese.
+pub const REFERENCE_ZH: &str = include_str!("../../../deploy/kefu.zh.toml");
+
 /// Every section there is.
 pub const SECTIONS: [&str; 11] = [
     "apps",

@@ -136,6 +136,9 @@ pub(crate) struct SimulateArgs {
 
 #[derive(Debug, Args)]
 pub(crate) struct SettingsArgs {
+    /// Language of the reference's comments
+    #[arg(long, value_enum, default_value_t = Language::En)]
+    pub(crate) language: Language,
     /// Check file and environment instead, as a start does; names every mistake and its place
     #[arg(long)]
     pub(crate) check: bool,
@@ -148,6 +151,13 @@ pub(crate) struct SettingsArgs {
     /// Roles to check for; none named: all
     #[arg(value_enum, requires = "check")]
     pub(crate) roles: Vec<Role>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Language {
+    En,
+    /// 中文
+    Zh,
 }
 
 #[derive(Debug, Subcommand)]

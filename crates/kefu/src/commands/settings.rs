@@ -5,11 +5,11 @@ use std::path::Path;
 
 use kefu_process::{ExitError, LogSettings, telemetry};
 use kefu_queue::{Queue, QueueSettings, Roles};
-use kefu_settings::{Problems, REFERENCE, Settings, SettingsError, SettingsErrors, Shown};
+use kefu_settings::{Problems, REFERENCE, REFERENCE_ZH, Settings, SettingsError, SettingsErrors, Shown};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use crate::cli::{Role, SettingsArgs};
+use crate::cli::{Language, Role, SettingsArgs};
 use crate::output;
 
 pub(super) async fn run(config: Option<&Path>, args: &SettingsArgs) -> anyhow::Result<()> {
@@ -17,7 +17,11 @@ pub(super) async fn run(config: Option<&Path>, args: &SettingsArgs) -> anyhow::R
         return effective(&Settings::load(config)?, args.json);
     }
     if !args.check {
-        return Ok(output::bytes(REFERENCE.as_bytes())?);
+        let reference = match args.language {
+            Language::En => REFERENCE,
+            Language::Zh => REFERENCE_ZH,
+        };
+        return Ok(output::bytes(reference.as_bytes())?);
     }
     let settings = Settings::load(config)?;
     let found = problems(&settings, &args.roles);

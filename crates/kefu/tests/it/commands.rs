@@ -79,6 +79,8 @@ async fn settings_print_the_reference_byte_for_byte() {
     let ended = kefu(&["settings"]).set("KEFU_NONSENSE__KEY", "1").end().await;
     ended.check_code(0);
     assert_eq!(ended.text(), include_str!("../../../../deploy/kefu.toml"));
+    let chinese = kefu(&["settings", "--language", "zh"]).end().await;
+    assert_eq!(chinese.text(), include_str!("../../../../deploy/kefu.zh.toml"));
 }
 
 #[tokio::test]

@@ -5,6 +5,7 @@
 
 mod crash_points;
 mod graph;
+mod languages;
 mod layout;
 mod manifests;
 mod metadata;
