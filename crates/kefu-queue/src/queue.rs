@@ -122,6 +122,19 @@ impl Queue {
         }
     }
 
+    /// Whether the broker takes us; nothing is declared, and an embedded queue is not touched.
+    pub async fn visit(
+        settings: &QueueSettings,
+        roles: Roles,
+        tls: Option<rustls::ClientConfig>,
+    ) -> Result<(), QueueError> {
+        Queue::check(settings, roles)?;
+        match settings.is_embedded() {
+            true => Ok(()),
+            false => rabbit::visit(settings.url.expose_secret(), roles, tls).await,
+        }
+    }
+
     /// Whether the settings are possible for a process with these roles; nothing is opened.
     pub fn check(settings: &QueueSettings, roles: Roles) -> Result<(), QueueError> {
         ladder(settings)?;

@@ -49,9 +49,33 @@ pub(crate) struct Shared {
     state: watch::Sender<State>,
 }
 
+/// Longest time for a connection that is not needed any more to end.
+const VISIT_END_MAX: Duration = Duration::from_secs(1);
+
 /// Whether the URL can be read.
 pub(crate) fn check(url: &str, roles: Roles) -> Result<(), QueueError> {
     Address::parse(url, roles, None).map(drop)
+}
+
+/// Connects and goes away again, without declaring anything.
+pub(crate) async fn visit(
+    url: &str,
+    roles: Roles,
+    tls: Option<rustls::ClientConfig>,
+) -> Result<(), QueueError> {
+    let address = Address::parse(url, roles, tls)?;
+    match connection::connect(&address, "kefu settings check").await {
+        Ok(connection) => {
+            // What was to be learnt is learnt.
+            let _ = timeout(VISIT_END_MAX, connection.close(200, "checked".into())).await;
+            Ok(())
+        }
+        Err(ConnectError::Refused(reason)) => Err(QueueError::Refused {
+            url: address.shown,
+            reason,
+        }),
+        Err(ConnectError::Unavailable(reason)) => Err(QueueError::Unavailable { reason }),
+    }
 }
 
 /// Tries to connect once; a broker that does not answer is left to the supervisor.

@@ -29,6 +29,7 @@ mod slot;
 mod sweeper;
 mod tokens;
 mod translate;
+mod trial;
 mod turn;
 mod turns;
 mod worker;
@@ -42,6 +43,7 @@ use tokio_util::sync::CancellationToken;
 
 pub use check::{problems, warnings};
 pub use settings::{AiSettings, ConversationSettings, ReplySettings, Slots, SystemRole, WorkerSettings};
+pub use trial::{Trial, Trouble, try_services};
 pub use worker::Worker;
 
 /// Runs the worker as a process of its own, until `stop`.

@@ -142,6 +142,9 @@ pub(crate) struct SettingsArgs {
     /// Check file and environment instead, as a start does; names every mistake and its place
     #[arg(long)]
     pub(crate) check: bool,
+    /// With --check: also ask the services once, WeCom for a token and the model for an answer
+    #[arg(long, requires = "check")]
+    pub(crate) connect: bool,
     /// Show every value in force and where it was set; secrets are not shown
     #[arg(long, conflicts_with = "check")]
     pub(crate) effective: bool,

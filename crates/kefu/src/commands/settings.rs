@@ -3,9 +3,10 @@
 use std::net::SocketAddr;
 use std::path::Path;
 
-use kefu_process::{ExitError, LogSettings, telemetry};
+use kefu_process::{ExitError, LogSettings, telemetry, tls};
 use kefu_queue::{Queue, QueueSettings, Roles};
 use kefu_settings::{Problems, REFERENCE, REFERENCE_ZH, Settings, SettingsError, SettingsErrors, Shown};
+use kefu_worker::{Trial, Trouble};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
@@ -42,9 +43,65 @@ pub(super) async fn run(config: Option<&Path>, args: &SettingsArgs) -> anyhow::R
         || "no settings file".to_owned(),
         |file| kefu_settings::absolute(file).display().to_string(),
     );
-    Ok(output::line(format_args!(
+    output::line(format_args!(
         "settings are complete and well-formed ({file}; environment)"
-    ))?)
+    ))?;
+    match args.connect {
+        true => connect(&settings, &args.roles).await,
+        false => Ok(()),
+    }
+}
+
+/// One line a service; a refusal weighs more than one that does not answer.
+async fn connect(settings: &Settings, roles: &[Role]) -> anyhow::Result<()> {
+    let mut trials = vec![Trial {
+        service: "queue".to_owned(),
+        outcome: queue(settings, roles).await?,
+    }];
+    if roles.is_empty() || roles.contains(&Role::Worker) {
+        trials.extend(kefu_worker::try_services(settings).await?);
+    }
+    let (mut refused, mut away) = (Vec::new(), None);
+    for Trial { service, outcome } in trials {
+        match outcome {
+            Ok(said) => output::line(format_args!("{service}: {said}"))?,
+            Err(Trouble::Refused(error)) => refused.push(settings.placed(error)),
+            Err(Trouble::Away(error)) => {
+                output::line(format_args!("{service}: does not answer"))?;
+                away = away.or(Some(error));
+            }
+        }
+    }
+    SettingsErrors::check(refused)?;
+    away.map_or(Ok(()), |error| Err(ExitError::Away(error).into()))
+}
+
+async fn queue(settings: &Settings, roles: &[Role]) -> anyhow::Result<Result<String, Trouble>> {
+    let section: QueueSettings = settings.section("queue")?;
+    if section.is_embedded() {
+        return Ok(Ok("is a file of this process".to_owned()));
+    }
+    let tls =
+        tls::client_config_if(section.needs_tls()).map_err(|error| ExitError::refused("queue.url", error))?;
+    let visited = Queue::visit(&section, queue_roles(roles), Some(tls)).await;
+    Ok(visited.map(|()| "answers".to_owned()).map_err(|error| {
+        let text = error.to_string();
+        let text = text.strip_prefix("queue.url: ").unwrap_or(&text);
+        let told = SettingsError::new("queue.url", text);
+        match error.is_refusal() {
+            true => Trouble::Refused(told),
+            false => Trouble::Away(told),
+        }
+    }))
+}
+
+fn queue_roles(roles: &[Role]) -> Roles {
+    let has = |role| roles.is_empty() || roles.contains(&role);
+    match (has(Role::Ingress), has(Role::Worker)) {
+        (true, false) => Roles::IngressOnly,
+        (false, true) => Roles::WorkerOnly,
+        _ => Roles::Both,
+    }
 }
 
 /// Everything that a start with these roles would refuse, and that can be known without starting.
@@ -61,13 +118,8 @@ pub(super) fn problems(settings: &Settings, roles: &[Role]) -> Vec<SettingsError
     if worker {
         problems.note_all(kefu_worker::problems(settings));
     }
-    let roles = match (ingress, worker) {
-        (true, false) => Roles::IngressOnly,
-        (false, true) => Roles::WorkerOnly,
-        _ => Roles::Both,
-    };
     if let Ok(queue) = settings.section::<QueueSettings>("queue") {
-        let checked = Queue::check(&queue, roles);
+        let checked = Queue::check(&queue, queue_roles(roles));
         problems.add(checked.map_err(|error| match ExitError::refused_line(&error) {
             ExitError::Refused(error) => error,
             other => SettingsError::new("queue.url", other.to_string()),

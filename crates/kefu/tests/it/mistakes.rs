@@ -5,7 +5,7 @@ use std::fs;
 
 use serde_json::Value;
 
-use crate::stage::{Call, app, kefu};
+use crate::stage::{Call, Services, Simulator, app, kefu};
 
 /// Services that nobody answers at: who is refused is refused before.
 const SERVICES: [(&str, &str); 3] = [
@@ -284,4 +284,60 @@ async fn what_is_in_force_is_shown_with_its_layer() {
         (&secret["secret"], &secret["value"]),
         (&Value::Bool(true), &Value::Null)
     );
+}
+
+#[tokio::test]
+async fn services_are_asked_once_and_nothing_is_made() {
+    let services = Services::own().await;
+    let simulator = Simulator::start().await;
+    let model = format!("{}/v1", simulator.url);
+    let asked = |more: &[(&str, &str)]| {
+        let call = kefu(&["settings", "--check", "--connect"])
+            .set_all(&app())
+            .set_all(&services.settings())
+            .set("KEFU_WECOM__API_BASE", &simulator.url)
+            .set("KEFU_AI__BASE_URL", &model);
+        more.iter()
+            .fold(call, |call, (name, value)| call.set(name, value))
+            .end()
+    };
+    let good = asked(&[]).await;
+    good.check_code(0);
+    let said = good.text();
+    for line in [
+        "queue: answers",
+        "database: answers; ",
+        "state: answers",
+        "wecom, app default: gives an access token",
+        "model: answers a question",
+    ] {
+        assert!(said.lines().any(|said| said.starts_with(line)), "{line}: {said}");
+    }
+    assert!(services.queues().await.is_empty(), "nothing was declared");
+    let tables = "SELECT count(*) FROM information_schema.tables WHERE table_schema = current_schema()";
+    assert_eq!(services.count(tables).await, 0, "nothing was migrated");
+
+    let refused = asked(&[
+        ("KEFU_APPS__DEFAULT__SECRET", "not-the-secret"),
+        ("AMQP_URL", "amqp://nobody:hunter2@127.0.0.1:1/"),
+    ])
+    .await;
+    refused.check_code(2);
+    assert!(
+        refused
+            .stderr
+            .iter()
+            .any(|line| line.starts_with("kefu: apps.default.secret: ")),
+        "{refused:?}"
+    );
+    assert!(refused.text().contains("queue: does not answer"), "{refused:?}");
+    let away = asked(&[("REDIS_URL", "redis://:hunter2@127.0.0.1:1/0")]).await;
+    away.check_code(69);
+    assert!(
+        away.stderr
+            .iter()
+            .any(|line| line.starts_with("kefu: state.url: ")),
+        "{away:?}"
+    );
+    services.remove().await;
 }
