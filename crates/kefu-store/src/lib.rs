@@ -12,6 +12,7 @@ mod due;
 mod error;
 mod event;
 mod migrate;
+mod notice;
 mod outbox;
 mod page;
 mod reply;
@@ -31,6 +32,7 @@ pub use due::Due;
 pub use error::StoreError;
 pub use event::{EventRow, NewEvent};
 pub use migrate::Migrated;
+pub use notice::{Notice, NoticeOutcome};
 pub use outbox::{Owed, PartOutcome, Settled};
 pub use page::{EventEffect, Late, Page, PageContent, PageMessage, PageOutcome};
 pub use reply::{ReplyFilter, ReplyRow, Resolution, Resolved};
@@ -38,5 +40,8 @@ pub use scratch::Scratch;
 pub use settings::DatabaseSettings;
 pub use store::{Released, Store};
 pub use totals::Totals;
-pub use turn::{Decision, HistoryLine, NewPart, OwedMessage, Part, Speaker, Turn, TurnLimits};
+pub use turn::{
+    Decision, Handover, HandoverEnd, HistoryLine, NewPart, OwedMessage, Part, PoolCode, Speaker, Turn,
+    TurnLimits,
+};
 pub use welcome::{Welcome, WelcomeOutcome};

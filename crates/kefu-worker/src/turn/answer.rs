@@ -9,7 +9,7 @@ use metrics::histogram;
 use tokio::time::Instant;
 use tracing::{error, info, warn};
 
-use super::handover::hand_over;
+use super::handover;
 use super::session::{self, MaySend};
 use super::{Left, count, handle_owed, left, now, owed_ids, said, send_all};
 use crate::apps::App;
@@ -32,13 +32,14 @@ pub(super) async fn answer(context: &Context, app: &App, turn: &Turn) -> Result<
     if let MaySend::No { handled, .. } = session::check(context, app, &turn.lease.key).await? {
         return handle_owed(context, turn, handled).await;
     }
-    if wants_person(context, turn)
-        && let Some(left) = hand_over(context, app, turn).await?
-    {
-        return Ok(left);
+    if handover::begin(context, turn).await? {
+        return Ok(Left::More);
     }
     // Before the model: while nothing may be sent, each further message would only make it answer anew.
     pause::check(context, &app.name, Api::Send).await?;
+    if let Some(refused) = handover::refused(context, turn) {
+        return reply(context, app, &refused, &context.replies.handover_failed).await;
+    }
     let checked_at = Instant::now();
     let text = decide(context, turn).await?;
     crash_point("answer_found");
@@ -82,14 +83,6 @@ async fn reply(context: &Context, app: &App, turn: &Turn, text: &str) -> Result<
     send_all(context, app, turn, open, &decision.answered).await?;
     histogram!("kefu_reply_duration_seconds").record(now().since(last.sent_at).as_secs_f64());
     Ok(left(turn))
-}
-
-fn wants_person(context: &Context, turn: &Turn) -> bool {
-    let keywords = &context.replies.handover_keywords;
-    turn.owed
-        .iter()
-        .filter_map(|message| message.text.as_deref())
-        .any(|text| keywords.hit(text))
 }
 
 async fn decide(context: &Context, turn: &Turn) -> Result<String, Fault> {
