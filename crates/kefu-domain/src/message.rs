@@ -119,6 +119,8 @@ words!(
         Reply = "reply",
         Welcome = "welcome",
         Handover = "handover",
+        /// Said in the pool, once nobody has come for long.
+        Waiting = "waiting",
     }
 );
 

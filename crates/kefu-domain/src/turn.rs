@@ -17,6 +17,8 @@ pub struct TurnView<'a> {
     pub open_parts: &'a [OpenPart],
     /// Whether a customer message is not handled yet.
     pub owes: bool,
+    /// Whether a hand-over was decided and the session not moved yet. Open parts are then what is said about it.
+    pub transfer_owed: bool,
     pub budget: Budget,
     pub now: Millis,
 }
@@ -34,6 +36,10 @@ pub enum Step {
     DropOvertaken(usize),
     /// Its reply is sent, should the session still allow it.
     Say(usize),
+    /// The session is moved to the pool.
+    Transfer,
+    /// The window closed before the session was moved: nobody waits for it any more.
+    DropTransfer,
     /// Messages are owed and the window is closed: they end without a word.
     Expire,
     Answer,
@@ -42,7 +48,8 @@ pub enum Step {
 }
 
 /// Decides the next step. What is unclear comes first, what is planned second, what is new last: parts of one
-/// reply stay in order, and nothing new is said while the old is not settled.
+/// reply stay in order, and nothing new is said while the old is not settled. What the customer writes meanwhile does
+/// not overtake a hand-over, which is of the conversation and no answer: said first, then done.
 pub fn next_step(view: &TurnView<'_>) -> Step {
     let window_open = view.budget.window_open(view.now);
     let unclear = view
@@ -53,8 +60,12 @@ pub fn next_step(view: &TurnView<'_>) -> Step {
         (Some(part), _) if window_open => Step::Repeat(part),
         (Some(part), _) => Step::GiveUp(part),
         (None, Some(_)) if !window_open => Step::DropExpired(0),
-        (None, Some(first)) if view.owes && !first.reply_started => Step::DropOvertaken(0),
+        (None, Some(first)) if view.owes && !first.reply_started && !view.transfer_owed => {
+            Step::DropOvertaken(0)
+        }
         (None, Some(_)) => Step::Say(0),
+        (None, None) if view.transfer_owed && window_open => Step::Transfer,
+        (None, None) if view.transfer_owed => Step::DropTransfer,
         (None, None) if !view.owes => Step::Release,
         (None, None) if !window_open => Step::Expire,
         (None, None) => Step::Answer,

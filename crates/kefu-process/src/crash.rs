@@ -71,8 +71,16 @@ pub const POINTS: &[(&str, &str)] = &[
         "a turn holds the lease on its conversation; nothing was asked or said",
     ),
     (
+        "handover_decided",
+        "a hand-over is stored, with what is said about it; nothing was said, and the session is not moved",
+    ),
+    (
         "conversation_transferred",
         "WeCom has moved the session into the pool; the row does not say so",
+    ),
+    (
+        "handover_ended",
+        "the row says that the session is in the pool; a notice on its code was not published",
     ),
     (
         "answer_found",
@@ -105,6 +113,14 @@ pub const POINTS: &[(&str, &str)] = &[
     (
         "welcome_called",
         "WeCom has answered the call for a welcome, or the call has failed; the mark is unchanged",
+    ),
+    (
+        "notice_taken",
+        "a notice to a customer in the pool is marked as being sent; WeCom was not called",
+    ),
+    (
+        "notice_called",
+        "WeCom has answered the call for a notice, or the call has failed; the mark is unchanged",
     ),
     ("event_stored", "an app event is stored; its job is not acked"),
     (

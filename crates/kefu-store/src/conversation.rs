@@ -50,7 +50,7 @@ const TAKE: &str = "
             SELECT 1 FROM account
             WHERE account.corp = $1 AND account.account = $2
                 AND account.catching_up AND account.pulled_at > now_ms - 600000)
-    RETURNING fence, wanted, failures, own_failures, session, customer_wrote_at, budget_used,
+    RETURNING fence, wanted, failures, own_failures, session, customer_wrote_at, budget_used, handover,
         (SELECT app FROM account WHERE account.corp = $1 AND account.account = $2) AS app,
         (SELECT now_ms FROM clock) AS now_ms";
 
@@ -59,7 +59,7 @@ const RENEW: &str = "
     UPDATE conversation SET lease_until = now_ms + $6, wake_at = now_ms + $6
     FROM clock
     WHERE corp = $1 AND account = $2 AND customer = $3 AND fence = $4 AND lease_owner = $5
-    RETURNING fence, wanted, failures, own_failures, session, customer_wrote_at, budget_used,
+    RETURNING fence, wanted, failures, own_failures, session, customer_wrote_at, budget_used, handover,
         (SELECT app FROM account WHERE account.corp = $1 AND account.account = $2) AS app,
         (SELECT now_ms FROM clock) AS now_ms";
 
@@ -155,7 +155,7 @@ impl Store {
             UPDATE conversation SET
                 lease_owner = NULL, lease_until = NULL, wake_at = NULL, failures = 0, own_failures = 0
             WHERE corp = $1 AND account = $2 AND customer = $3 AND fence = $4 AND lease_owner = $5
-                AND wanted = $6
+                AND wanted = $6 AND handover IS NULL
                 AND NOT EXISTS (
                     SELECT 1 FROM message
                     WHERE message.corp = $1 AND message.account = $2 AND message.customer = $3
@@ -228,7 +228,8 @@ impl Store {
     }
 
     /// Ends all that is owed without an answer, and gives the lease back. The messages ended; `None` when the
-    /// lease is lost. Messages of a reply of which no part had left count as not answered.
+    /// lease is lost. Messages of a reply of which no part had left count as not answered, and those of a hand-over
+    /// that was not made as not handed over.
     ///
     /// The letter is archived with them, unless it is there already: nobody could replay messages that ended
     /// without one.
@@ -257,9 +258,17 @@ impl Store {
                     SELECT 1 FROM outbox
                     WHERE outbox.corp = $1 AND outbox.account = $2 AND outbox.reply_id = message.reply_id
                         AND outbox.status NOT IN ('planned', 'cancelled'))";
+        // Without their reply, of which a part may have left: they can be owed again.
+        const NOT_HANDED_OVER: &str = "
+            UPDATE message SET handled = $5, handled_at = $4, reply_id = NULL
+            WHERE corp = $1 AND account = $2 AND customer = $3 AND handled = 'pool'
+                AND reply_id = (
+                    SELECT handover FROM conversation
+                    WHERE conversation.corp = $1 AND conversation.account = $2 AND conversation.customer = $3)";
         const FREE: &str = "
             UPDATE conversation SET
-                lease_owner = NULL, lease_until = NULL, wake_at = NULL, failures = 0, own_failures = 0
+                lease_owner = NULL, lease_until = NULL, wake_at = NULL, failures = 0, own_failures = 0,
+                handover = NULL
             WHERE corp = $1 AND account = $2 AND customer = $3";
         let (corp, account, customer) = parts_of(&lease.key);
         transact!(self, session => {
@@ -267,7 +276,7 @@ impl Store {
                 return Ok(None);
             };
             let values = values![corp, account, customer, now, handled.as_str()];
-            let unsaid = session.execute(UNSAID, values).await?;
+            let unsaid = session.execute(UNSAID, values).await? + session.execute(NOT_HANDED_OVER, values).await?;
             let ended = session.execute(MESSAGES, values).await?;
             session.execute(CANCEL, &values[..4]).await?;
             session.execute(UNKNOWN, &values[..4]).await?;
@@ -337,6 +346,7 @@ struct HeadRow {
     session: Option<i64>,
     customer_wrote_at: Option<i64>,
     budget_used: i64,
+    handover: Option<String>,
     app: String,
     now_ms: i64,
 }
@@ -358,6 +368,7 @@ impl HeadRow {
                 customer_wrote_at: self.customer_wrote_at.map(Millis),
                 used: small(self.budget_used),
             },
+            handover: self.handover,
             now: Millis(self.now_ms),
         })
     }

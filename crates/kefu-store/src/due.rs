@@ -1,6 +1,7 @@
 use kefu_domain::{AccountId, ConversationKey, CorpId, CustomerId};
 use sqlx::FromRow;
 
+use crate::notice::{due_notices, end_notices};
 use crate::sql::{Session, values};
 use crate::store::transact;
 use crate::{Store, StoreError};
@@ -18,6 +19,10 @@ pub enum Due {
         app: String,
     },
     Welcome {
+        id: String,
+        app: String,
+    },
+    Notice {
         id: String,
         app: String,
     },
@@ -76,6 +81,9 @@ impl Store {
             }
             end_welcomes(session).await?;
             let mut due = due_welcomes(session, i64::from(limit)).await?;
+            end_notices(session).await?;
+            let left = i64::from(limit) - due.len() as i64;
+            due.extend(due_notices(session, left).await?);
             let (accounts, conversations) = match session.is_postgres() {
                 true => (
                     take_accounts!("FOR UPDATE SKIP LOCKED"),

@@ -13,6 +13,7 @@ mod error;
 mod event;
 mod listed;
 mod migrate;
+mod notice;
 mod outbox;
 mod page;
 mod reply;
@@ -33,6 +34,7 @@ pub use error::StoreError;
 pub use event::{EventQuery, EventRow, NewEvent};
 pub use listed::{Listed, Moment};
 pub use migrate::Migrated;
+pub use notice::{Notice, NoticeOutcome};
 pub use outbox::{Owed, PartOutcome, Settled};
 pub use page::{EventEffect, Late, Page, PageContent, PageMessage, PageOutcome};
 pub use reply::{ReplyFilter, ReplyPlace, ReplyQuery, ReplyRow, Resolution, Resolved};
@@ -40,5 +42,8 @@ pub use scratch::Scratch;
 pub use settings::DatabaseSettings;
 pub use store::{Released, Store};
 pub use totals::Totals;
-pub use turn::{Decision, HistoryLine, NewPart, OwedMessage, Part, Speaker, Turn, TurnLimits};
+pub use turn::{
+    Decision, Handover, HandoverEnd, HistoryLine, NewPart, OwedMessage, Part, PoolCode, Speaker, Turn,
+    TurnLimits,
+};
 pub use welcome::{Welcome, WelcomeOutcome};

@@ -1,4 +1,5 @@
 mod decide;
+mod handover;
 
 use kefu_domain::{
     Budget, Handled, MessageId, Millis, OpenPart, Origin, PartStatus, Purpose, SessionState, Source, Step,
@@ -9,6 +10,7 @@ use sqlx::FromRow;
 use crate::conversation::parts_of;
 use crate::sql::{Session, small, values};
 use crate::{ConversationLease, StoreError};
+pub use handover::{Handover, HandoverEnd, PoolCode};
 
 /// How much of a conversation a turn reads.
 #[derive(Clone, Copy, Debug)]
@@ -29,6 +31,8 @@ pub struct Turn {
     pub own_failures: u32,
     pub session: Option<SessionState>,
     pub budget: Budget,
+    /// A hand-over that is decided and not made: what its messages have as their reply.
+    pub handover: Option<String>,
     /// Planned and sending parts, oldest reply first, in order of their parts.
     pub open_parts: Vec<Part>,
     /// Unhandled customer messages, oldest first, at most `owed_max`.
@@ -47,6 +51,8 @@ pub struct OwedMessage {
     pub text: Option<String>,
     pub menu_id: Option<String>,
     pub sent_at: Millis,
+    /// It asked for a person whom WeCom did not give.
+    pub person_refused: bool,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -115,6 +121,7 @@ pub(crate) struct Head {
     pub(crate) own_failures: u32,
     pub(crate) session: Option<SessionState>,
     pub(crate) budget: Budget,
+    pub(crate) handover: Option<String>,
     pub(crate) now: Millis,
 }
 
@@ -132,6 +139,7 @@ impl Turn {
         next_step(&TurnView {
             open_parts: &open_parts,
             owes: !self.owed.is_empty(),
+            transfer_owed: self.handover.is_some(),
             budget: self.budget,
             now: self.now,
         })
@@ -144,7 +152,7 @@ impl Turn {
         limits: TurnLimits,
     ) -> Result<Turn, StoreError> {
         const OWED: &str = "
-            SELECT msgid, msgtype, text, menu_id, sent_at FROM message
+            SELECT msgid, msgtype, text, menu_id, sent_at, person_refused FROM message
             WHERE corp = $1 AND account = $2 AND customer = $3 AND handled IS NULL
             ORDER BY sent_at, seq LIMIT $4";
         const HISTORY: &str = "
@@ -198,6 +206,7 @@ impl Turn {
             own_failures: head.own_failures,
             session: head.session,
             budget: head.budget,
+            handover: head.handover,
             now: head.now,
         })
     }
@@ -210,6 +219,7 @@ struct OwedRow {
     text: Option<String>,
     menu_id: Option<String>,
     sent_at: i64,
+    person_refused: bool,
 }
 
 impl OwedRow {
@@ -220,6 +230,7 @@ impl OwedRow {
             text: self.text,
             menu_id: self.menu_id,
             sent_at: Millis(self.sent_at),
+            person_refused: self.person_refused,
         })
     }
 }

@@ -1,15 +1,26 @@
 //! What is said without asking a model, and when: the section `reply`, read and checked.
 
-use kefu_domain::{HandoverKeywords, HandoverMatch, Rules};
+use std::time::Duration;
+
+use kefu_domain::{HandoverKeywords, HandoverMatch, Rules, TEXT_PART_BYTES_MAX};
 use kefu_settings::SettingsError;
 
 use crate::ReplySettings;
+
+/// Longest `reply.pool_wait`: the code on which the text leaves is dead after 48 h.
+const POOL_WAIT_MAX: Duration = Duration::from_secs(24 * 3600);
 
 pub(crate) struct Replies {
     pub(crate) rules: Rules,
     pub(crate) fallback: String,
     pub(crate) welcome: String,
     pub(crate) handover_keywords: HandoverKeywords,
+    /// Before a conversation is handed over; `None`: nothing.
+    pub(crate) handover: Option<String>,
+    /// When it cannot be; empty: the customer is answered as usual.
+    pub(crate) handover_failed: String,
+    /// In the pool, after so long.
+    pub(crate) waiting: Option<(String, Duration)>,
 }
 
 impl Replies {
@@ -27,6 +38,9 @@ impl Replies {
                 &settings.handover_exceptions,
                 matching,
             ),
+            handover: one_part("reply.handover", &settings.handover)?,
+            handover_failed: settings.handover_failed.trim().to_owned(),
+            waiting: waiting(settings)?,
         })
     }
 
@@ -47,6 +61,35 @@ impl Replies {
             .map(|word| short("reply.handover_keywords", word))
             .chain(rules.map(|word| short("reply.rules", word)))
             .collect()
+    }
+}
+
+fn waiting(settings: &ReplySettings) -> Result<Option<(String, Duration)>, SettingsError> {
+    let text = one_part("reply.pool_text", &settings.pool_text)?;
+    let wait = settings.pool_wait;
+    if POOL_WAIT_MAX < wait {
+        return Err(SettingsError::new("reply.pool_wait", "is at most 24h"));
+    }
+    match text {
+        _ if wait.is_zero() => Ok(None),
+        None => Err(SettingsError::new(
+            "reply.pool_text",
+            "is empty, and reply.pool_wait is set",
+        )),
+        Some(text) => Ok(Some((text, wait))),
+    }
+}
+
+/// A text that is one message, as a code carries no second one.
+fn one_part(key: &str, text: &str) -> Result<Option<String>, SettingsError> {
+    let text = text.trim();
+    match text.len() {
+        0 => Ok(None),
+        1..=TEXT_PART_BYTES_MAX => Ok(Some(text.to_owned())),
+        bytes => {
+            let problem = format!("has {bytes} bytes, at most {TEXT_PART_BYTES_MAX} fit into one message");
+            Err(SettingsError::new(key, problem))
+        }
     }
 }
 
@@ -93,6 +136,34 @@ mod tests {
         ] {
             assert_eq!(replies.handover_keywords.hit(text), expected, "{text}");
         }
+    }
+
+    #[test]
+    fn texts_that_cannot_be_said_are_refused() {
+        let refused = |key: &str, value: &str| {
+            let error = read(key, value).err().map(|error| error.to_string());
+            error.unwrap_or_else(|| panic!("{key} = {value} is taken"))
+        };
+        let long = "长".repeat(700);
+        let expected = "has 2100 bytes, at most 2048 fit into one message";
+        assert_eq!(
+            refused("reply.handover", &long),
+            format!("reply.handover: {expected}")
+        );
+        assert_eq!(
+            refused("reply.pool_text", &long),
+            format!("reply.pool_text: {expected}")
+        );
+        assert_eq!(
+            refused("reply.pool_wait", "25h"),
+            "reply.pool_wait: is at most 24h"
+        );
+        let silent = Settings::reference_only().unwrap().with("reply.pool_text", " ");
+        let silent = silent.with("reply.pool_wait", "1m");
+        let error = Replies::read(&silent.section("reply").unwrap()).err().unwrap();
+        assert_eq!(error.key(), "reply.pool_text");
+        assert_eq!(read("reply.handover", " ").unwrap().handover, None);
+        assert_eq!(read("reply.pool_wait", "0s").unwrap().waiting, None);
     }
 
     #[test]

@@ -92,6 +92,14 @@ pub struct ReplySettings {
     pub handover_match: String,
     /// A comma list of longer words in which keywords do not hit, beside the built-in ones.
     pub handover_exceptions: String,
+    /// Said before a conversation goes to the pool; empty: nothing.
+    pub handover: String,
+    /// Said when it cannot go there; empty: the customer is answered as usual.
+    pub handover_failed: String,
+    /// How long a customer waits in the pool before `pool_text`; 0: for ever.
+    #[serde(with = "humantime_serde")]
+    pub pool_wait: Duration,
+    pub pool_text: String,
 }
 
 /// Section `conversation`.

@@ -13,7 +13,7 @@ use tokio_util::sync::CancellationToken;
 use tracing::{debug, info, warn};
 
 use crate::context::Context;
-use crate::jobs::{poll_account, wake_account, welcome_job};
+use crate::jobs::{hurry_notice, poll_account, wake_account, welcome_job};
 use crate::outcome::is_away;
 use crate::turns::TurnJob;
 
@@ -88,6 +88,10 @@ async fn sweep(context: &Context) {
                 if let Err(error) = wake_account(context, &app, &corp, &account).await {
                     warn!("pull not published, its row will wake again: {error}");
                 }
+            }
+            Due::Notice { id, app } => {
+                counter!("kefu_swept_total", "row" => "notice").increment(1);
+                hurry_notice(context, &app, &id).await;
             }
             Due::Welcome { id, app } => {
                 counter!("kefu_swept_total", "row" => "welcome").increment(1);

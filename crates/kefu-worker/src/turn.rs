@@ -107,6 +107,8 @@ async fn round(context: &Context, app: &App, turn: &Turn) -> Result<Left, Fault>
             still_ours(drop_reply(part, CancelReason::Overtaken, Owed::Again).await?)?;
         }
         Step::Say(part) => say(context, app, turn, &turn.open_parts[part]).await?,
+        Step::Transfer => return handover::transfer(context, app, turn).await,
+        Step::DropTransfer => return handover::expire(context, app, turn).await,
         Step::Expire => return handle_owed(context, turn, Handled::Expired).await,
         Step::Answer => return answer::answer(context, app, turn).await,
         Step::Release => return Ok(Left::Nothing),
@@ -119,7 +121,7 @@ async fn repeat(context: &Context, app: &App, turn: &Turn, part: &Part) -> Resul
     let answered = context.store.answered_by(&turn.lease.key, &part.reply_id).await?;
     if !said::settled(context, turn, part, &answered).await? {
         let sent = send(context, app, &turn.lease, part).await?;
-        said::note(context, turn, &answered, sent).await;
+        said::note(context, turn, part, &answered, sent).await;
     }
     Ok(())
 }
@@ -162,7 +164,7 @@ async fn send_all<'a>(
     for part in parts {
         let sent = send(context, app, &turn.lease, part).await?;
         // Once is enough. Not the first part of the reply perhaps: whoever sent that may have died before the note.
-        said::note(context, turn, std::mem::take(&mut answered), sent).await;
+        said::note(context, turn, part, std::mem::take(&mut answered), sent).await;
         if sent != Sent::Out {
             break;
         }

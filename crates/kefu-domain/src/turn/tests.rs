@@ -32,6 +32,7 @@ fn open_part() -> impl Strategy<Value = OpenPart> {
 struct Drawn {
     open_parts: Vec<OpenPart>,
     owes: bool,
+    transfer_owed: bool,
     budget: Budget,
     now: Millis,
 }
@@ -41,6 +42,7 @@ impl Drawn {
         next_step(&TurnView {
             open_parts: &self.open_parts,
             owes: self.owes,
+            transfer_owed: self.transfer_owed,
             budget: self.budget,
             now: self.now,
         })
@@ -56,10 +58,11 @@ fn drawn() -> impl Strategy<Value = Drawn> {
     let now = prop_oneof![around_the_end, 0i64..i64::MAX].prop_map(Millis);
     let wrote_at = prop_oneof![Just(None), Just(Some(WROTE_AT))];
     let parts = prop::collection::vec(open_part(), 0..7);
-    (parts, any::<bool>(), wrote_at, 0u32..8, now).prop_map(
-        |(open_parts, owes, customer_wrote_at, used, now)| Drawn {
+    (parts, any::<bool>(), any::<bool>(), wrote_at, 0u32..8, now).prop_map(
+        |(open_parts, owes, transfer_owed, customer_wrote_at, used, now)| Drawn {
             open_parts,
             owes,
+            transfer_owed,
             budget: Budget {
                 customer_wrote_at,
                 used,
@@ -76,7 +79,8 @@ fn allowed(drawn: &Drawn, step: Step) -> bool {
         .open_parts
         .iter()
         .position(|part| part.status == PartStatus::Sending);
-    let overtaken = drawn.owes && drawn.open_parts.first().is_some_and(|part| !part.reply_started);
+    let unsaid = drawn.open_parts.first().is_some_and(|part| !part.reply_started);
+    let overtaken = drawn.owes && unsaid && !drawn.transfer_owed;
     let planned = |place| place == 0 && unclear.is_none() && status(0) == Some(PartStatus::Planned);
     let nothing_open = drawn.open_parts.is_empty();
     match step {
@@ -85,15 +89,23 @@ fn allowed(drawn: &Drawn, step: Step) -> bool {
         Step::DropExpired(place) => planned(place) && !drawn.window_open(),
         Step::DropOvertaken(place) => planned(place) && drawn.window_open() && overtaken,
         Step::Say(place) => planned(place) && drawn.window_open() && !overtaken,
-        Step::Expire => nothing_open && drawn.owes && !drawn.window_open(),
-        Step::Answer => nothing_open && drawn.owes && drawn.window_open(),
-        Step::Release => nothing_open && !drawn.owes,
+        Step::Transfer => nothing_open && drawn.transfer_owed && drawn.window_open(),
+        Step::DropTransfer => nothing_open && drawn.transfer_owed && !drawn.window_open(),
+        Step::Expire => nothing_open && drawn.owes && !drawn.transfer_owed && !drawn.window_open(),
+        Step::Answer => nothing_open && drawn.owes && !drawn.transfer_owed && drawn.window_open(),
+        Step::Release => nothing_open && !drawn.owes && !drawn.transfer_owed,
     }
 }
 
 /// Every step there is, for as many open parts.
 fn all_steps(parts: usize) -> Vec<Step> {
-    let mut steps = vec![Step::Expire, Step::Answer, Step::Release];
+    let mut steps = vec![
+        Step::Transfer,
+        Step::DropTransfer,
+        Step::Expire,
+        Step::Answer,
+        Step::Release,
+    ];
     for place in 0..parts {
         steps.extend([
             Step::Repeat(place),
@@ -127,6 +139,12 @@ fn after(mut drawn: Drawn, step: Step, chance: u8) -> Drawn {
             0 => drawn.open_parts[place].status = PartStatus::Sending,
             _ => drop(drawn.open_parts.remove(place)),
         },
+        Step::DropTransfer => drawn.transfer_owed = false,
+        Step::Transfer => {
+            drawn.transfer_owed = false;
+            // Refused, its messages are owed again.
+            drawn.owes |= chance == 2;
+        }
         Step::Expire => drawn.owes = false,
         Step::Answer => {
             drawn.owes = false;
@@ -155,7 +173,7 @@ proptest! {
 
     #[test]
     fn nothing_new_is_said_while_a_part_is_open(drawn in drawn()) {
-        if matches!(drawn.step(), Step::Answer | Step::Release | Step::Expire) {
+        if matches!(drawn.step(), Step::Answer | Step::Release | Step::Expire | Step::Transfer) {
             prop_assert!(drawn.open_parts.is_empty());
         }
     }
@@ -163,7 +181,7 @@ proptest! {
     #[test]
     fn nothing_is_called_after_the_window(drawn in drawn()) {
         if !drawn.window_open() {
-            prop_assert!(!matches!(drawn.step(), Step::Repeat(_) | Step::Say(_) | Step::Answer));
+            prop_assert!(!matches!(drawn.step(), Step::Repeat(_) | Step::Say(_) | Step::Answer | Step::Transfer));
         }
     }
 
@@ -238,6 +256,7 @@ fn the_window_is_open_to_the_last_millisecond() {
     let drawn = |now| Drawn {
         open_parts: Vec::new(),
         owes: true,
+        transfer_owed: false,
         budget: Budget {
             customer_wrote_at: Some(WROTE_AT),
             used: 0,

@@ -41,7 +41,12 @@ const COUNTERS: &[(&str, &str)] = &[
         "kefu_messages_pulled_total",
         "Messages of pulled pages, by outcome (stored, repeated, unreadable)",
     ),
+    ("kefu_handovers_total", "Hand-overs to a person, by outcome"),
     ("kefu_model_calls_total", "Questions to the model, by outcome"),
+    (
+        "kefu_notices_total",
+        "Texts to customers who wait in the pool, by purpose and outcome",
+    ),
     ("kefu_parts_total", "Parts of replies, by outcome"),
     (
         "kefu_replies_total",

@@ -105,7 +105,7 @@ impl Store {
 }
 
 /// The parts of a decision as they will be stored. Generations below `generation_min` are raised to it.
-fn planned(key: &ConversationKey, decision: &Decision, generation_min: u32) -> Vec<Part> {
+pub(super) fn planned(key: &ConversationKey, decision: &Decision, generation_min: u32) -> Vec<Part> {
     let mut parts: Vec<Part> = Vec::with_capacity(decision.parts.len());
     for (part, new) in (1..).zip(&decision.parts) {
         let generation = new.generation.max(generation_min);
@@ -190,7 +190,7 @@ async fn next_generation(
 }
 
 /// Handles those of `ids` which are still owed; how many there were.
-async fn handle(
+pub(super) async fn handle(
     session: &mut Session,
     lease: &ConversationLease,
     ids: &[MessageId],
@@ -213,7 +213,7 @@ async fn handle(
     Ok(changed)
 }
 
-async fn insert(
+pub(super) async fn insert(
     session: &mut Session,
     key: &ConversationKey,
     parts: &[Part],

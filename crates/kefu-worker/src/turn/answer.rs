@@ -9,7 +9,7 @@ use metrics::{counter, histogram};
 use tokio::time::Instant;
 use tracing::{debug, info};
 
-use super::handover::hand_over;
+use super::handover;
 use super::session::{self, MaySend};
 use super::{Left, count, handle_owed, left, now, owed_ids, prompt, said, send_all};
 use crate::apps::App;
@@ -31,13 +31,15 @@ pub(super) async fn answer(context: &Context, app: &App, turn: &Turn) -> Result<
     if let MaySend::No { handled, .. } = session::check(context, app, &turn.lease.key).await? {
         return handle_owed(context, turn, handled).await;
     }
-    if wants_person(context, turn)
-        && let Some(left) = hand_over(context, app, turn).await?
-    {
-        return Ok(left);
+    if handover::begin(context, turn).await? {
+        return Ok(Left::More);
     }
     // Before the model: while nothing may be sent, each further message would only make it answer anew.
     pause::check(context, &app.name, Api::Send).await?;
+    if let Some(refused) = handover::refused(context, turn) {
+        let text = &context.replies.handover_failed;
+        return reply(context, app, &refused, text, Source::Handover).await;
+    }
     let checked_at = Instant::now();
     let (text, source) = decide(context, turn).await?;
     crash_point("answer_found");
@@ -83,16 +85,6 @@ async fn reply(context: &Context, app: &App, turn: &Turn, text: &str, source: So
     send_all(context, app, turn, open, &decision.answered).await?;
     histogram!("kefu_reply_duration_seconds").record(now().since(last.sent_at).as_secs_f64());
     Ok(left(turn))
-}
-
-fn wants_person(context: &Context, turn: &Turn) -> bool {
-    let keywords = &context.replies.handover_keywords;
-    // Only what was typed: a word in a forwarded chat or on a card is nobody's wish.
-    turn.owed
-        .iter()
-        .filter(|message| message.msgtype == "text")
-        .filter_map(|message| message.text.as_deref())
-        .any(|text| keywords.hit(text))
 }
 
 async fn decide(context: &Context, turn: &Turn) -> Result<(String, Source), Fault> {

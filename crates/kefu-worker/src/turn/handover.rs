@@ -1,64 +1,148 @@
-//! Handing a conversation to a person: into the pool, where whoever is free takes it. Kefu is silent from then on.
+//! Handing a conversation to a person: decided and said first, then moved into the pool, where whoever is free takes it.
+//! Kefu is silent from then on. Refused for good, the customer hears so, or is answered as usual; never both, and never
+//! nothing.
 
-use kefu_domain::SessionState;
+use kefu_domain::{Handled, SessionState};
 use kefu_process::crash::crash_point;
-use kefu_store::Turn;
+use kefu_store::{Handover, OwedMessage, PoolCode, Turn};
 use kefu_wecom::ErrorClass;
 use kefu_wecom::client::Target;
+use metrics::counter;
 use tracing::{info, warn};
 
 use super::session::{self, MaySend};
-use super::{Left, handle_owed, now};
+use super::{Left, count, now, owed_ids};
 use crate::apps::App;
 use crate::away;
 use crate::context::Context;
+use crate::jobs::hurry_notice;
 use crate::outcome::Fault;
 use crate::pause::{self, Api};
 
-/// How often a turn fails for this call before the customer is answered without it.
-const FAILURES_MAX: u32 = 2;
+/// How often a turn fails for the call that moves the session before the customer is answered without a person: about
+/// three minutes of the usual steps. An open breaker is waited for and does not count.
+const FAILURES_MAX: u32 = 3;
 
-/// Moves the conversation into the pool. `None`: WeCom does not allow it, so the customer is answered instead.
-pub(super) async fn hand_over(context: &Context, app: &App, turn: &Turn) -> Result<Option<Left>, Fault> {
+/// Decides on a hand-over if one of the owed messages asks for it; whether one did.
+pub(super) async fn begin(context: &Context, turn: &Turn) -> Result<bool, Fault> {
+    let (Some(last), true) = (turn.owed.last(), wants_person(context, turn)) else {
+        return Ok(false);
+    };
+    // Without budget it is said on the code of the move.
+    let may_be_said = 0 < turn.budget.parts_left();
+    let handover = Handover {
+        asked: owed_ids(turn),
+        answers: last.id.clone(),
+        text: context.replies.handover.clone().filter(|_| may_be_said),
+    };
+    let decided = context.store.decide_handover(&turn.lease, &handover).await?;
+    decided.ok_or(Fault::LeaseLost)?;
+    crash_point("handover_decided");
+    Ok(true)
+}
+
+fn wants_person(context: &Context, turn: &Turn) -> bool {
+    turn.owed
+        .iter()
+        .any(|message| !message.person_refused && asks(context, message))
+}
+
+fn asks(context: &Context, message: &OwedMessage) -> bool {
+    let keywords = &context.replies.handover_keywords;
+    // Only what was typed: a word in a forwarded chat or on a card is nobody's wish.
+    message.msgtype == "text" && message.text.as_deref().is_some_and(|text| keywords.hit(text))
+}
+
+/// The turn of the wishes that were refused, should customers be told so; what else they wrote is answered after it.
+pub(super) fn refused(context: &Context, turn: &Turn) -> Option<Turn> {
+    let mut theirs = turn.clone();
+    theirs
+        .owed
+        .retain(|message| message.person_refused && asks(context, message));
+    theirs.owed_more |= theirs.owed.len() < turn.owed.len();
+    (!theirs.owed.is_empty() && !context.replies.handover_failed.is_empty()).then_some(theirs)
+}
+
+/// Moves the session into the pool. Whatever the call says, the session itself tells what became of it.
+pub(super) async fn transfer(context: &Context, app: &App, turn: &Turn) -> Result<Left, Fault> {
     let key = &turn.lease.key;
     pause::check(context, &app.name, Api::Transfer).await?;
     let permit = away::allow(app).await?;
+    let (account, customer) = (key.account.as_str(), key.customer.as_str());
     let moved = context
         .wecom
-        .transfer(
-            &app.name,
-            key.account.as_str(),
-            key.customer.as_str(),
-            &Target::Pool,
-        )
+        .transfer(&app.name, account, customer, &Target::Pool)
         .await;
     away::tell(permit, &moved);
-    let Err(error) = moved else {
-        crash_point("conversation_transferred");
-        context.store.set_session(key, SessionState::Pool, now()).await?;
-        info!("conversation handed over to the pool");
-        return Ok(Some(
-            handle_owed(context, turn, kefu_domain::Handled::Pool).await?,
-        ));
+    let error = match moved {
+        Ok(code) => {
+            crash_point("conversation_transferred");
+            context.store.set_session(key, SessionState::Pool, now()).await?;
+            return end(context, app, turn, Handled::Pool, code).await;
+        }
+        Err(error) => error,
     };
     match error.class() {
-        // The call may have worked all the same: the state itself tells, then and on the next try.
-        ErrorClass::State => match session::check(context, app, key).await? {
-            MaySend::No { handled, .. } => Ok(Some(handle_owed(context, turn, handled).await?)),
-            MaySend::Yes => {
-                warn!("conversation not handed over: {error}");
-                Ok(None)
-            }
-        },
-        ErrorClass::Rate => Err(pause::start(context, &app.name, Api::Transfer).await),
+        ErrorClass::Rate => return Err(pause::start(context, &app.name, Api::Transfer).await),
         ErrorClass::Busy | ErrorClass::Network | ErrorClass::Ambiguous | ErrorClass::Token
             if turn.failures < FAILURES_MAX =>
         {
-            Err(away::fault(app, error))
+            return Err(away::fault(app, error));
         }
-        _ => {
+        _ => (),
+    }
+    // The call, or one before it whose answer was lost, may have worked all the same.
+    match session::check(context, app, key).await? {
+        MaySend::No { handled, .. } => end(context, app, turn, handled, None).await,
+        MaySend::Yes => {
             warn!("conversation not handed over: {error}");
-            Ok(None)
+            let again = context.store.refuse_handover(&turn.lease).await?;
+            again.ok_or(Fault::LeaseLost)?;
+            counter!("kefu_handovers_total", "outcome" => "refused").increment(1);
+            Ok(Left::More)
         }
     }
+}
+
+/// The window closed before the session was moved.
+pub(super) async fn expire(context: &Context, app: &App, turn: &Turn) -> Result<Left, Fault> {
+    end(context, app, turn, Handled::Expired, None).await
+}
+
+/// Ends the hand-over on the row; `code` is what WeCom gave for one text in the pool.
+async fn end(
+    context: &Context,
+    app: &App,
+    turn: &Turn,
+    handled: Handled,
+    code: Option<String>,
+) -> Result<Left, Fault> {
+    let asked = match &turn.handover {
+        Some(id) => context.store.answered_by(&turn.lease.key, id).await?,
+        None => Vec::new(),
+    };
+    let code = code.map(|code| PoolCode {
+        code,
+        handover: context.replies.handover.clone(),
+        waiting: context.replies.waiting.clone(),
+    });
+    let ended = context
+        .store
+        .end_handover(&turn.lease, handled, code.as_ref())
+        .await?
+        .ok_or(Fault::LeaseLost)?;
+    crash_point("handover_ended");
+    count(handled, usize::try_from(ended.messages).unwrap_or(usize::MAX));
+    counter!("kefu_handovers_total", "outcome" => handled.as_str()).increment(1);
+    info!(
+        handover.outcome = handled.as_str(),
+        "hand-over of a conversation ended: {}",
+        handled.as_str()
+    );
+    // A database restored from before must not hand over a second time.
+    context.state.note_said(&turn.lease.key, &asked, now()).await;
+    if let Some(id) = ended.notice {
+        hurry_notice(context, &app.name, &id).await;
+    }
+    Ok(Left::More)
 }

@@ -4,7 +4,7 @@
 //! their reply was settled as sent, and the store owes none of those again, so in the life of one database nothing that
 //! is owed is found here.
 
-use kefu_domain::{Handled, MessageId, counted};
+use kefu_domain::{Handled, MessageId, Purpose, counted};
 use kefu_store::{Part, PartOutcome, Settled, Turn};
 use metrics::counter;
 use tracing::warn;
@@ -14,9 +14,10 @@ use super::{count, now, still_ours};
 use crate::context::Context;
 use crate::outcome::Fault;
 
-/// Notes the messages a reply answers, once something of it is out.
-pub(super) async fn note(context: &Context, turn: &Turn, answered: &[MessageId], sent: Sent) {
-    if sent.is_out() {
+/// Notes the messages a reply answers, once something of it is out. That a person comes is no answer: refused one, the
+/// same messages are owed again.
+pub(super) async fn note(context: &Context, turn: &Turn, part: &Part, answered: &[MessageId], sent: Sent) {
+    if sent.is_out() && part.purpose != Purpose::Handover {
         context.state.note_said(&turn.lease.key, answered, now()).await;
     }
 }

@@ -10,6 +10,7 @@ mod crashes;
 mod events;
 mod first_run;
 mod flow;
+mod handover;
 mod harness;
 mod jobs;
 mod letters;

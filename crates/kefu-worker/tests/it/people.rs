@@ -16,58 +16,6 @@ async fn acts(kefu: &Kefu, act: ServicerAct) {
         .unwrap();
 }
 
-fn state(kefu: &Kefu) -> u8 {
-    kefu.simulator.chat(Some(ACCOUNT), "wm1", 0).unwrap().state
-}
-
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_keyword_hands_the_customer_over_and_kefu_is_silent_until_it_is_handed_back() {
-    let kefu = Kefu::start().await;
-    kefu.writes("wm1", "转人工，谢谢").await;
-    kefu.handled_all(1).await;
-    assert_eq!((state(&kefu), kefu.handled().await), (2, vec!["pool".to_owned()]));
-
-    kefu.writes("wm1", "还在吗").await;
-    kefu.handled_all(2).await;
-    acts(&kefu, ServicerAct::Take).await;
-    kefu.writes("wm1", "您好").await;
-    kefu.handled_all(3).await;
-    assert_eq!(kefu.handled().await, ["pool", "pool", "human"]);
-    assert!(kefu.replies("wm1").is_empty());
-
-    acts(&kefu, ServicerAct::End).await;
-    kefu.writes("wm1", &tagged(4)).await;
-    kefu.handled_all(4).await;
-    assert_eq!(kefu.replies("wm1"), ["收到 #kf-t-4"]);
-    assert_eq!(kefu.calls("kf/send_msg"), 1);
-}
-
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_hand_over_whose_answer_is_cut_off_is_not_followed_by_a_reply() {
-    let kefu = Kefu::start().await;
-    kefu.fault_times("kf/service_state/trans", Effect::Cut { applied: true }, 1);
-    kefu.writes("wm1", "human please").await;
-    kefu.handled_all(1).await;
-    assert_eq!((state(&kefu), kefu.handled().await), (2, vec!["pool".to_owned()]));
-    assert!(kefu.replies("wm1").is_empty());
-}
-
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn who_cannot_be_handed_over_is_answered() {
-    let kefu = Kefu::start().await;
-    kefu.fault(
-        "kf/service_state/trans",
-        Effect::Error {
-            code: 48_002,
-            message: None,
-        },
-    );
-    kefu.writes("wm1", &format!("人工 {}", tagged(1))).await;
-    kefu.handled_all(1).await;
-    kefu.assert_each_answered_once(1);
-    assert_eq!(kefu.calls("kf/service_state/trans"), 1);
-}
-
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_person_who_takes_over_while_the_model_thinks_is_not_interrupted() {
     // Shorter and longer than the age up to which a session state is trusted.

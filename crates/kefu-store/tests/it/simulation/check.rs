@@ -45,6 +45,12 @@ impl Checks {
             self.violated(format!("{} is held and has no time to wake", row.name));
         }
         for row in look.conversations.iter().filter(|row| row.wake_at.is_none()) {
+            if row.handover.is_some() {
+                self.violated(format!(
+                    "{} is to be handed over and has no time to wake",
+                    row.name
+                ));
+            }
             let owed = |message: &&LookMessage| message.customer == row.name && message.handled.is_none();
             let open = |part: &&LookPart| part.customer == row.name && is_open(part);
             if let Some(message) = look.messages.iter().find(owed) {
@@ -119,7 +125,11 @@ impl Checks {
         }
         let owed_again = self.before.messages.iter().zip(&look.messages).find(|(was, is)| {
             let ended = was.handled.as_deref();
-            ended.is_some() && ended != Some(Handled::Answered.as_str()) && is.handled.is_none()
+            // A hand-over that WeCom refuses ends nothing.
+            let mut rows = self.before.conversations.iter();
+            let not_moved = was.reply_id.is_some() && rows.any(|row| row.handover == was.reply_id);
+            let may_return = not_moved || ended == Some(Handled::Answered.as_str());
+            ended.is_some() && !may_return && is.handled.is_none()
         });
         if let Some((was, _)) = owed_again {
             let (msgid, handled) = (was.msgid.clone(), was.handled.clone());
@@ -153,6 +163,7 @@ impl Checks {
     /// Each message is answered by one reply, whose parts come in their order and once.
     fn customers_saw_one_answer(&mut self, wecom: &Wecom) {
         let mut answered_by: BTreeMap<&str, u32> = BTreeMap::new();
+        let mut announced_by: BTreeMap<&str, u32> = BTreeMap::new();
         let mut last_part: BTreeMap<u32, u32> = BTreeMap::new();
         let mut violations = Vec::new();
         for shown in &wecom.shown {
@@ -162,6 +173,15 @@ impl Checks {
                     "part {} of answer {} was seen after part {last}",
                     shown.part, shown.answer
                 ));
+            }
+            for message in &shown.announces {
+                let first = *announced_by.entry(message).or_insert(shown.answer);
+                if first != shown.answer {
+                    violations.push(format!(
+                        "{message} of {} was told twice that a person comes",
+                        shown.customer
+                    ));
+                }
             }
             for message in shown.answers.iter().filter(|_| !shown.undelivered) {
                 let first = *answered_by.entry(message).or_insert(shown.answer);
@@ -181,7 +201,7 @@ impl Checks {
     /// Time has passed and nothing moves any more.
     pub(super) fn at_the_end(&mut self, look: &Look, wecom: &Wecom) {
         for row in look.account.iter().chain(&look.conversations) {
-            if row.lease_until.is_some() || row.wake_at.is_some() {
+            if row.lease_until.is_some() || row.wake_at.is_some() || row.handover.is_some() {
                 self.violated(format!("{} is not at rest: {row:?}", row.name));
             }
         }
@@ -201,6 +221,12 @@ impl Checks {
                     };
                     if !look.parts.iter().any(|part| said(&part)) {
                         self.violated(format!("{id} counts as answered and nothing was said"));
+                    }
+                }
+                Some(Some("pool")) => {
+                    let customer = &wecom.customers[&*stored[&**id].customer];
+                    if !customer.waited {
+                        self.violated(format!("{id} ended as pool, and its customer never was there"));
                     }
                 }
                 Some(Some(_)) => (),

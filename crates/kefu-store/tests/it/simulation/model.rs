@@ -2,6 +2,7 @@
 
 mod account;
 mod conversation;
+mod handover;
 mod page;
 mod reply;
 
@@ -10,8 +11,8 @@ use std::time::Duration;
 
 use kefu_domain::{CancelReason, ConversationKey, Handled, MessageId, Millis, PartStatus};
 use kefu_store::{
-    AccountLease, AcquiredAccount, AcquiredConversation, ConversationLease, Decision, Due, Owed, Page,
-    PageOutcome, Part, PartOutcome, Released, Turn, Whose,
+    AccountLease, AcquiredAccount, AcquiredConversation, ConversationLease, Decision, Due, Handover, Owed,
+    Page, PageOutcome, Part, PartOutcome, Released, Turn, Whose,
 };
 
 use super::mutation::Mutation;
@@ -58,6 +59,7 @@ struct Conversation {
     own_failures: u32,
     customer_wrote_at: Option<i64>,
     budget_used: u32,
+    handover: Option<String>,
 }
 
 struct Message {
@@ -69,6 +71,7 @@ struct Message {
     handled: Option<Handled>,
     reply_id: Option<String>,
     recalled: bool,
+    person_refused: bool,
 }
 
 struct OutboxRow {
@@ -147,7 +150,10 @@ impl Model {
             conversations: self
                 .conversations
                 .iter()
-                .map(|(customer, one)| one.row.look(customer, i64::from(one.budget_used)))
+                .map(|(customer, one)| LookRow {
+                    handover: one.handover.clone(),
+                    ..one.row.look(customer, i64::from(one.budget_used))
+                })
                 .collect(),
             messages: self
                 .messages
@@ -242,6 +248,7 @@ impl Row {
             wake_at: self.wake_at,
             failures: i64::from(self.failures),
             budget_used,
+            handover: None,
         }
     }
 }
@@ -278,6 +285,9 @@ impl Transitions for Model {
         mark_sending(lease: &ConversationLease, msgid: &str) -> bool;
         settle_part(lease: &ConversationLease, msgid: &str, outcome: &PartOutcome) -> bool;
         replan_part(lease: &ConversationLease, msgid: &str) -> bool;
+        decide_handover(lease: &ConversationLease, handover: &Handover) -> Option<bool>;
+        end_handover(lease: &ConversationLease, handled: Handled) -> bool;
+        refuse_handover(lease: &ConversationLease) -> bool;
     }
 
     fn cancel_reply(

@@ -42,10 +42,14 @@ pub(super) enum Mutation {
     WindowIgnored,
     /// What was said between a customer's message and its page does not count.
     BudgetForgetsWhatWasSaid,
+    /// A conversation is given back while it is still to be handed over.
+    TransferForgotten,
+    /// A hand-over that WeCom refuses counts as made.
+    RefusalTakenForMove,
 }
 
 impl Mutation {
-    pub(super) const ALL: [Mutation; 20] = [
+    pub(super) const ALL: [Mutation; 22] = [
         Mutation::SettleIgnoresFence,
         Mutation::MarkIgnoresFence,
         Mutation::PageIgnoresFence,
@@ -66,5 +70,7 @@ impl Mutation {
         Mutation::PartsOutOfOrder,
         Mutation::WindowIgnored,
         Mutation::BudgetForgetsWhatWasSaid,
+        Mutation::TransferForgotten,
+        Mutation::RefusalTakenForMove,
     ];
 }

@@ -6,7 +6,7 @@ use std::time::Duration;
 use kefu_domain::{CancelReason, ConversationKey, Handled, MessageId, Millis};
 use kefu_store::{
     AccountLease, AcquireAccount, AcquiredAccount, AcquiredConversation, ConversationLease, Decision, Due,
-    Owed, Page, PageOutcome, Part, PartOutcome, Released, Settled, Store, Turn, Whose,
+    Handover, Owed, Page, PageOutcome, Part, PartOutcome, Released, Settled, Store, Turn, Whose,
 };
 use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqliteSynchronous};
 use sqlx::{Connection, SqliteConnection};
@@ -54,7 +54,7 @@ impl Real {
     /// Makes room for the next seed.
     pub(super) fn clear(&mut self) {
         let sql = "DELETE FROM outbox; DELETE FROM message; DELETE FROM conversation; DELETE FROM account;
-            DELETE FROM sqlite_sequence";
+            DELETE FROM notice; DELETE FROM sqlite_sequence";
         self.runtime
             .block_on(sqlx::raw_sql(sql).execute(&mut self.raw))
             .unwrap();
@@ -74,10 +74,11 @@ type RowColumns = (
     Option<i64>,
     i64,
     i64,
+    Option<String>,
 );
 
 fn row(columns: RowColumns) -> LookRow {
-    let (name, fence, lease_owner, lease_until, wanted, wake_at, failures, budget_used) = columns;
+    let (name, fence, lease_owner, lease_until, wanted, wake_at, failures, budget_used, handover) = columns;
     LookRow {
         name,
         fence,
@@ -87,14 +88,15 @@ fn row(columns: RowColumns) -> LookRow {
         wake_at,
         failures,
         budget_used,
+        handover,
     }
 }
 
 async fn look(raw: &mut SqliteConnection) -> Result<Look, sqlx::Error> {
     const ACCOUNT: &str = "
-        SELECT account, fence, lease_owner, lease_until, wanted, wake_at, failures, 0 FROM account";
+        SELECT account, fence, lease_owner, lease_until, wanted, wake_at, failures, 0, NULL FROM account";
     const CONVERSATIONS: &str = "
-        SELECT customer, fence, lease_owner, lease_until, wanted, wake_at, failures, budget_used
+        SELECT customer, fence, lease_owner, lease_until, wanted, wake_at, failures, budget_used, handover
         FROM conversation ORDER BY customer";
     const MESSAGES: &str =
         "SELECT msgid, COALESCE(customer, ''), handled, reply_id FROM message ORDER BY seq";
@@ -144,7 +146,7 @@ impl Transitions for Real {
     fn due(&mut self) -> Vec<Due> {
         let mut due = run!(self, due(200));
         due.sort_by_key(|due| match due {
-            Due::Account { .. } | Due::Welcome { .. } => String::new(),
+            Due::Account { .. } | Due::Welcome { .. } | Due::Notice { .. } => String::new(),
             Due::Conversation { key, .. } => key.customer.as_str().to_owned(),
         });
         due
@@ -231,6 +233,18 @@ impl Transitions for Real {
 
     fn set_handled(&mut self, lease: &ConversationLease, ids: &[MessageId], handled: Handled) -> bool {
         run!(self, set_handled(lease, ids, handled))
+    }
+
+    fn decide_handover(&mut self, lease: &ConversationLease, handover: &Handover) -> Option<bool> {
+        run!(self, decide_handover(lease, handover))
+    }
+
+    fn end_handover(&mut self, lease: &ConversationLease, handled: Handled) -> bool {
+        run!(self, end_handover(lease, handled, None)).is_some()
+    }
+
+    fn refuse_handover(&mut self, lease: &ConversationLease) -> bool {
+        run!(self, refuse_handover(lease)).is_some()
     }
 
     fn mark_sending(&mut self, lease: &ConversationLease, msgid: &str) -> bool {

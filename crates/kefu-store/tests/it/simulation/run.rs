@@ -128,7 +128,7 @@ impl<'s> Simulation<'s> {
             let who = CUSTOMERS[world.chance.below(CUSTOMERS.len())];
             let age = world.chance.within(1_000_000, 9_000_000);
             let (now, step) = (world.now, world.step);
-            let id = world.wecom.write(who, now - age, now, step, false);
+            let id = world.wecom.write(who, now - age, now, step, "hello");
             world.tell(|| format!("{who} wrote {id}, {age} ms ago"));
         }
     }
@@ -229,10 +229,16 @@ impl<'s> Simulation<'s> {
             0
         };
         let poison = self.poison && world.chance.hits(300);
-        let id = world.wecom.write(who, now - age, now, step, poison);
+        let asks = !self.calm && !poison && world.chance.hits(150);
+        let text = match (poison, asks) {
+            (true, _) => "poison",
+            (_, true) => "person",
+            _ => "hello",
+        };
+        let id = world.wecom.write(who, now - age, now, step, text);
         let called = world.chance.below(100);
         let lost = !self.calm && called < 5;
-        world.tell(|| format!("{who} writes {id}, poison {poison}, callback lost {lost}"));
+        world.tell(|| format!("{who} writes {id}, {text}, callback lost {lost}"));
         if lost {
             world.poll_needed = true;
             return;
@@ -375,7 +381,7 @@ impl<'s> Simulation<'s> {
         for due in due {
             let kind = match due {
                 Due::Conversation { key, .. } => Kind::Turn(key.customer.as_str().to_owned()),
-                Due::Account { .. } | Due::Welcome { .. } => Kind::Sync,
+                Due::Account { .. } | Due::Welcome { .. } | Due::Notice { .. } => Kind::Sync,
             };
             world.broker.publish(kind, SWEPT_ATTEMPT, now, now);
         }

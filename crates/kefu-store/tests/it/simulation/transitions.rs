@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use kefu_domain::{CancelReason, ConversationKey, Handled, MessageId};
 use kefu_store::{
-    AccountLease, AcquiredAccount, AcquiredConversation, ConversationLease, Decision, Due, Owed, Page,
-    PageOutcome, Part, PartOutcome, Released, Turn, TurnLimits, Whose,
+    AccountLease, AcquiredAccount, AcquiredConversation, ConversationLease, Decision, Due, Handover, Owed,
+    Page, PageOutcome, Part, PartOutcome, Released, Turn, TurnLimits, Whose,
 };
 
 pub(super) const LEASE: Duration = Duration::from_secs(60);
@@ -45,6 +45,9 @@ pub(super) trait Transitions {
 
     fn decide(&mut self, lease: &ConversationLease, decision: &Decision) -> Option<Vec<Part>>;
     fn set_handled(&mut self, lease: &ConversationLease, ids: &[MessageId], handled: Handled) -> bool;
+    fn decide_handover(&mut self, lease: &ConversationLease, handover: &Handover) -> Option<bool>;
+    fn end_handover(&mut self, lease: &ConversationLease, handled: Handled) -> bool;
+    fn refuse_handover(&mut self, lease: &ConversationLease) -> bool;
     fn mark_sending(&mut self, lease: &ConversationLease, msgid: &str) -> bool;
     fn settle_part(&mut self, lease: &ConversationLease, msgid: &str, outcome: &PartOutcome) -> bool;
     fn replan_part(&mut self, lease: &ConversationLease, msgid: &str) -> bool;
@@ -81,6 +84,8 @@ pub(super) struct LookRow {
     pub(super) wake_at: Option<i64>,
     pub(super) failures: i64,
     pub(super) budget_used: i64,
+    /// A hand-over that is decided and not made.
+    pub(super) handover: Option<String>,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]

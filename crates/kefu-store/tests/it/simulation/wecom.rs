@@ -29,6 +29,8 @@ pub(super) struct Customer {
     pub(super) state_since: u64,
     pub(super) wrote_at: i64,
     used: u32,
+    /// Was in the pool once.
+    pub(super) waited: bool,
     /// What was written, oldest first.
     pub(super) messages: Vec<String>,
 }
@@ -43,6 +45,8 @@ pub(super) struct Shown {
     pub(super) part: u32,
     /// The messages it answers.
     pub(super) answers: Vec<String>,
+    /// The wishes for a person that it hears.
+    pub(super) announces: Vec<String>,
     /// WeCom took it and said later that it was not delivered.
     pub(super) undelivered: bool,
 }
@@ -71,6 +75,16 @@ pub(super) enum Answer {
     Refused,
 }
 
+/// What a call of `service_state/trans` says.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Moved {
+    Done,
+    /// No answer: it may have worked.
+    Unclear,
+    /// For good, whatever the state.
+    Refused,
+}
+
 /// One answer of `sync_msg`.
 pub(super) struct Pulled {
     pub(super) messages: Vec<PageMessage>,
@@ -84,10 +98,9 @@ impl Wecom {
         format!("{kind}{}", self.last_id)
     }
 
-    /// A customer writes. `poison`: whoever answers it panics.
-    pub(super) fn write(&mut self, who: &str, sent_at: i64, now: i64, step: u64, poison: bool) -> String {
+    /// A customer writes: `hello`, `poison` at which whoever answers it panics, or `person`.
+    pub(super) fn write(&mut self, who: &str, sent_at: i64, now: i64, step: u64, text: &str) -> String {
         let id = self.next_id("m");
-        let text = if poison { "poison" } else { "hello" };
         self.stream
             .push(says(&id, who, text, Millis(sent_at / 1000 * 1000)));
         let customer = self.customers.entry(who.to_owned()).or_insert(Customer {
@@ -95,6 +108,7 @@ impl Wecom {
             state_since: step,
             wrote_at: sent_at,
             used: 0,
+            waited: false,
             messages: Vec::new(),
         });
         customer.messages.push(id.clone());
@@ -126,7 +140,20 @@ impl Wecom {
         {
             customer.state = state;
             customer.state_since = step;
+            customer.waited |= state == SessionState::Pool;
         }
+    }
+
+    /// `service_state/trans` to the pool. False: the state does not allow it.
+    pub(super) fn transfer(&mut self, who: &str, step: u64) -> bool {
+        let allowed = self
+            .customers
+            .get(who)
+            .is_some_and(|customer| customer.state.may_send());
+        if allowed {
+            self.set_state(who, SessionState::Pool, step);
+        }
+        allowed
     }
 
     /// A person writes to a customer.
@@ -210,19 +237,25 @@ impl Wecom {
 }
 
 impl Shown {
-    /// Reads the first line of a text: `<answer> <part> <messages>`.
+    /// Reads the first line of a text: `<answer> <part> <messages>`, the messages after a dash for a hand-over.
     fn of(call: &Call) -> Shown {
         let line = call.text.lines().next().unwrap();
         let mut words = line.split(' ');
         let mut number = || words.next().unwrap().parse().unwrap();
         let (answer, part) = (number(), number());
-        let answers = words.next().unwrap().split(',').map(str::to_owned).collect();
+        let ids = words.next().unwrap();
+        let list = |ids: &str| ids.split(',').map(str::to_owned).collect();
+        let (answers, announces) = match ids.strip_prefix('-') {
+            None => (list(ids), Vec::new()),
+            Some(ids) => (Vec::new(), list(ids)),
+        };
         Shown {
             customer: call.customer.clone(),
             msgid: call.msgid.clone(),
             answer,
             part,
             answers,
+            announces,
             undelivered: false,
         }
     }

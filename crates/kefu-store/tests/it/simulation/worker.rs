@@ -1,5 +1,6 @@
 //! A worker as the product has it: takes a job, runs it under a lease, publishes the copy, acks last.
 
+mod handover;
 mod pull;
 mod send;
 mod turn;

@@ -13,7 +13,7 @@ use super::chance::Chance;
 use super::check::Checks;
 use super::mutation::Mutation;
 use super::transitions::{Look, Transitions};
-use super::wecom::{Answer, Call, Wecom};
+use super::wecom::{Answer, Call, Moved, Wecom};
 
 /// Some moment of 2027, in Unix milliseconds.
 pub(super) const BEGIN: i64 = 1_800_000_000_001;
@@ -129,6 +129,22 @@ impl World<'_> {
             return None;
         }
         self.wecom.customers.get(who).map(|customer| customer.state)
+    }
+
+    /// `service_state/trans` to the pool.
+    pub(super) fn transfer(&mut self, who: &str) -> Moved {
+        let draw = if self.faults { self.chance.below(100) } else { 99 };
+        let step = self.step;
+        match draw {
+            0..8 => Moved::Unclear,
+            8..16 => {
+                self.wecom.transfer(who, step);
+                Moved::Unclear
+            }
+            16..30 => Moved::Refused,
+            _ if self.wecom.transfer(who, step) => Moved::Done,
+            _ => Moved::Refused,
+        }
     }
 
     /// One call of `send_msg` by a worker whose round began with `turn`, in step `began`.

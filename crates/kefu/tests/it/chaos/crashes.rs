@@ -48,7 +48,9 @@ const TURN: &[(&str, Cause)] = &[
 /// By itself: in full size its rows wait for their steps of the ladder for a quarter of an hour.
 const FAILURE: &[(&str, Cause)] = &[("job_failed", Cause::Refused)];
 const REST: &[(&str, Cause)] = &[
+    ("handover_decided", Cause::Handover),
     ("conversation_transferred", Cause::Handover),
+    ("handover_ended", Cause::Handover),
     ("rows_taken", Cause::Due),
     ("welcome_taken", Cause::Entrance),
     ("welcome_called", Cause::Entrance),

@@ -66,6 +66,7 @@ impl Model {
             text: message.text.clone(),
             menu_id: None,
             sent_at: Millis(message.sent_at),
+            person_refused: message.person_refused,
         });
         Turn {
             wanted: conversation.row.wanted,
@@ -76,6 +77,7 @@ impl Model {
                 customer_wrote_at: conversation.customer_wrote_at.map(Millis),
                 used: conversation.budget_used,
             },
+            handover: conversation.handover.clone(),
             open_parts: self.open_parts(customer),
             owed: owed.collect(),
             owed_more,
@@ -119,11 +121,15 @@ impl Model {
             .parts
             .values()
             .any(|row| row.customer == customer && row.part.status == PartStatus::Sending);
-        let careless = self.mutation == Mutation::ReleaseWhileOwed;
+        let careless = matches!(
+            self.mutation,
+            Mutation::ReleaseWhileOwed | Mutation::TransferForgotten
+        );
         let Some(conversation) = self.hold(lease) else {
             return Released::Lost;
         };
-        if (conversation.row.wanted != noted || owes || is_sending) && !careless {
+        let is_owed = owes || is_sending || conversation.handover.is_some();
+        if (conversation.row.wanted != noted || is_owed) && !careless {
             return Released::Again(());
         }
         conversation.row.give_up(None);
@@ -174,6 +180,7 @@ impl Model {
             .map(|row| row.part.reply_id.clone())
             .filter(|reply_id| !self.has_started(reply_id))
             .collect();
+        let handover = self.hold(lease).and_then(|row| row.handover.take());
         let mut ended = 0;
         for message in self
             .messages
@@ -182,7 +189,13 @@ impl Model {
         {
             let was_unsaid = message.handled == Some(Handled::Answered)
                 && message.reply_id.as_ref().is_some_and(|id| unsaid.contains(id));
-            if was_unsaid || message.handled.is_none() {
+            let not_moved = message.handled == Some(Handled::Pool)
+                && message.reply_id.is_some()
+                && message.reply_id == handover;
+            if not_moved {
+                message.reply_id = None;
+            }
+            if was_unsaid || not_moved || message.handled.is_none() {
                 message.handled = Some(handled);
                 ended += 1;
             }

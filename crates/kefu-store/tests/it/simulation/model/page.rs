@@ -118,6 +118,7 @@ impl Model {
                 handled: Some(Handled::NoReply),
                 reply_id: None,
                 recalled: false,
+                person_refused: false,
             };
             match &message.content {
                 PageContent::Customer { customer, text, .. } => {
@@ -168,6 +169,7 @@ impl Model {
                 own_failures: 0,
                 customer_wrote_at: None,
                 budget_used: 0,
+                handover: None,
             });
         if wrote_at.is_some() && row.customer_wrote_at <= wrote_at {
             row.budget_used = match self.mutation {

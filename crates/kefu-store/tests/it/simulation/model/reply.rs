@@ -20,7 +20,10 @@ impl Model {
                 return Some(earlier);
             }
             let of_answer = |row: &&OutboxRow| {
-                row.customer == lease.key.customer.as_str() && row.part.answers == decision.answers
+                let part = &row.part;
+                row.customer == lease.key.customer.as_str()
+                    && part.answers == decision.answers
+                    && parts.iter().any(|new| new.purpose == part.purpose)
             };
             let newest = self.parts.values().filter(of_answer);
             let newest = newest.map(|row| row.part.generation).max().unwrap_or(0);
@@ -31,7 +34,12 @@ impl Model {
         if changed == 0 && !decision.answered.is_empty() {
             return Some(Vec::new());
         }
-        for part in &parts {
+        self.store_parts(lease, &parts);
+        Some(parts)
+    }
+
+    pub(super) fn store_parts(&mut self, lease: &ConversationLease, parts: &[Part]) {
+        for part in parts {
             let row = OutboxRow {
                 customer: lease.key.customer.as_str().to_owned(),
                 part: part.clone(),
@@ -40,7 +48,6 @@ impl Model {
             };
             self.parts.entry(part.msgid.clone()).or_insert(row);
         }
-        Some(parts)
     }
 
     fn reply(&self, reply_id: Option<&str>) -> Vec<Part> {
@@ -66,7 +73,7 @@ impl Model {
         true
     }
 
-    fn handle(
+    pub(super) fn handle(
         &mut self,
         lease: &ConversationLease,
         ids: &[MessageId],
@@ -226,7 +233,7 @@ fn name(key: &ConversationKey, part: &Part, generation: u32) -> String {
 }
 
 /// The parts of a decision as they are stored.
-fn planned(key: &ConversationKey, decision: &Decision, generation_min: u32) -> Vec<Part> {
+pub(super) fn planned(key: &ConversationKey, decision: &Decision, generation_min: u32) -> Vec<Part> {
     let mut parts: Vec<Part> = Vec::new();
     for (number, new) in (1..).zip(&decision.parts) {
         let mut part = Part {

@@ -10,6 +10,7 @@ use kefu_store::{
     Whose,
 };
 
+use super::handover;
 use super::send::{Sent, send, still_ours};
 use super::{Fault, Verdict, after_failure};
 use crate::harness::key;
@@ -143,6 +144,8 @@ async fn round(hand: &Hand<'_>, began: u64, turn: &Turn) -> Result<bool, Fault> 
                 cancel(hand, turn, place, reason, Owed::Handled(handled)).await?;
             }
         },
+        Step::Transfer => handover::transfer(hand, turn).await?,
+        Step::DropTransfer => handover::end(hand, turn, Handled::Expired).await?,
         Step::Expire => return handle_owed(hand, turn, Handled::Expired).await,
         Step::Answer => return answer(hand, began, turn).await,
         Step::Release => return Ok(false),
@@ -161,6 +164,7 @@ async fn mutated(hand: &Hand<'_>, turn: &Turn, step: Step) -> Step {
             Step::DropOvertaken(place)
         }
         Step::GiveUp(place) if mutation == Mutation::WindowIgnored => Step::Repeat(place),
+        Step::Transfer if mutation == Mutation::TransferForgotten => Step::Release,
         step => step,
     }
 }
@@ -206,6 +210,9 @@ pub(super) async fn session(hand: &Hand<'_>, turn: &Turn) -> Result<Option<Silen
 async fn answer(hand: &Hand<'_>, began: u64, turn: &Turn) -> Result<bool, Fault> {
     if let Some(silence) = session(hand, turn).await? {
         return handle_owed(hand, turn, silence.handled).await;
+    }
+    if handover::begin(hand, turn, &owed_ids(turn)).await? {
+        return Ok(true);
     }
     let asked_at = hand.step(|world| world.now).await;
     let poison = turn

@@ -1,0 +1,141 @@
+//! `kf.notice`: one text to a customer who waits in the pool, on the code WeCom gave for the move. Tried once, and only
+//! while nobody has come (doc 96428).
+
+use std::time::Duration;
+
+use anyhow::anyhow;
+use kefu_domain::Millis;
+use kefu_process::crash::crash_point;
+use kefu_process::{clock, trace};
+use kefu_queue::{Job, Lane, Verdict};
+use kefu_store::{Notice, NoticeOutcome};
+use kefu_wecom::client::{ServiceState, StateNow};
+use kefu_wecom::{ErrorClass, OutboundBody};
+use metrics::counter;
+use secrecy::ExposeSecret;
+use serde::Deserialize;
+use serde_json::json;
+use tracing::{info, warn};
+
+use super::KF_NOTICE;
+use crate::apps::App;
+use crate::away;
+use crate::calls::call;
+use crate::context::Context;
+use crate::outcome::{Fault, JobError};
+use crate::pause::Api;
+
+const PUBLISH_WITHIN: Duration = Duration::from_secs(5);
+
+#[derive(Deserialize)]
+struct Payload {
+    id: String,
+}
+
+/// The job for a notice that was stored.
+pub(crate) fn job(app: &str, id: &str) -> Job {
+    let payload = json!({ "id": id });
+    let mut job = Job::new(KF_NOTICE, app, Lane::Medium, payload, Millis(clock::now_ms()));
+    job.trace = trace::current_traceparent();
+    job
+}
+
+/// Publishes the job of a notice that is due; should that fail, its row wakes.
+pub(crate) async fn hurry(context: &Context, app: &str, id: &str) {
+    if let Err(error) = context.queue.publish(&job(app, id), PUBLISH_WITHIN).await {
+        warn!("notice not published, its row will wake: {error}");
+    }
+}
+
+pub(super) async fn run(context: &Context, job: &Job) -> Result<Verdict, JobError> {
+    let payload = Payload::deserialize(&job.payload)
+        .map_err(|_| JobError::Dead(anyhow!("payload of a notice does not read")))?;
+    let Some(notice) = context.store.notice(&payload.id).await? else {
+        return Ok(Verdict::Done);
+    };
+    let Some(app) = context.apps.of_row(&notice.app, &notice.corp, &notice.account) else {
+        // While workers are replaced one by one, another may know it already; the row wakes until its code is dead.
+        info!("notice waits: its app is not in the settings");
+        return Ok(Verdict::Done);
+    };
+    let outcome = match still_waits(context, app, &notice).await? {
+        // Not known now: the row wakes again.
+        None => return Ok(Verdict::Done),
+        Some(false) => NoticeOutcome::Over,
+        Some(true) => {
+            if !context.store.take_notice(&notice.id).await? {
+                return Ok(Verdict::Done);
+            }
+            crash_point("notice_taken");
+            say(context, app, &notice).await
+        }
+    };
+    let (purpose, word) = (notice.purpose.as_str(), word(&outcome));
+    counter!("kefu_notices_total", "purpose" => purpose, "outcome" => word).increment(1);
+    info!(notice.outcome = word, account.id = %notice.account, "notice ({purpose}) {word}");
+    context.store.settle_notice(&notice.id, &outcome).await?;
+    Ok(Verdict::Done)
+}
+
+/// Whether the customer is in the pool; `None`: WeCom does not say so now.
+async fn still_waits(context: &Context, app: &App, notice: &Notice) -> Result<Option<bool>, JobError> {
+    let (account, customer) = (notice.account.as_str(), notice.customer.as_str());
+    let answer = call(context, app, Api::ServiceState, || {
+        context.wecom.service_state(&app.name, account, customer)
+    })
+    .await;
+    match answer {
+        Ok(Ok(StateNow { state, .. })) => Ok(Some(state == ServiceState::Pool)),
+        Ok(Err(error)) => {
+            info!("session state not read, the notice waits: {error}");
+            Ok(None)
+        }
+        Err(Fault::StoreAway(error)) => Err(JobError::StoreAway(error)),
+        Err(fault) => {
+            info!("session state not read, the notice waits: {fault}");
+            Ok(None)
+        }
+    }
+}
+
+async fn say(context: &Context, app: &App, notice: &Notice) -> NoticeOutcome {
+    let body = OutboundBody::text(&notice.text);
+    let code = notice.code.expose_secret();
+    let permit = app.breaker.allow().ok();
+    let said = context
+        .wecom
+        .send_msg_on_event(&app.name, code, Some(&notice.id), &body)
+        .await;
+    crash_point("notice_called");
+    if let Some(permit) = permit {
+        away::tell(permit, &said);
+    }
+    let Err(error) = said else {
+        return NoticeOutcome::Sent;
+    };
+    warn!(
+        error = &error as &dyn std::error::Error,
+        "notice not sent: {error}"
+    );
+    match (error.class(), error.code()) {
+        (ErrorClass::Ambiguous | ErrorClass::Busy, _) => NoticeOutcome::Unknown {
+            error: error.to_string(),
+        },
+        // WeCom documents no code for a dead code, and a person may have come in this second.
+        (ErrorClass::Permanent | ErrorClass::State | ErrorClass::Quota, Some(_)) => NoticeOutcome::Late,
+        (_, code) => NoticeOutcome::Failed {
+            code,
+            error: error.to_string(),
+        },
+    }
+}
+
+fn word(outcome: &NoticeOutcome) -> &'static str {
+    match outcome {
+        NoticeOutcome::Sent => "sent",
+        NoticeOutcome::Over => "over",
+        NoticeOutcome::Late => "late",
+        NoticeOutcome::Failed { .. } => "failed",
+        NoticeOutcome::Unknown { .. } => "unknown",
+    }
+}

@@ -1,0 +1,328 @@
+//! Customers who ask for a person: what they are told, and when Kefu is silent.
+
+use std::time::Duration;
+
+use kefu_simulator::Effect;
+use kefu_simulator::world::ServicerAct;
+
+use crate::harness::{ACCOUNT, Kefu, Setup, tagged};
+
+const COMES: &str = "请稍候，人工客服马上就来。";
+const NOBODY: &str = "人工客服不在。";
+const WAITS: &str = "请再等等。";
+const TRANS: &str = "kf/service_state/trans";
+
+async fn start() -> Kefu {
+    start_with(|_| ()).await
+}
+
+async fn start_with(change: impl FnOnce(&mut Setup)) -> Kefu {
+    Kefu::with(|setup| {
+        setup.set("reply.handover", COMES);
+        setup.set("reply.handover_failed", NOBODY);
+        change(setup);
+    })
+    .await
+}
+
+async fn acts(kefu: &Kefu, act: ServicerAct) {
+    kefu.simulator
+        .servicer_acts(Some(ACCOUNT), "wm1", "AgentLi", &act)
+        .await
+        .unwrap();
+}
+
+fn state(kefu: &Kefu) -> u8 {
+    kefu.simulator.chat(Some(ACCOUNT), "wm1", 0).unwrap().state
+}
+
+fn error(code: i32) -> Effect {
+    Effect::Error { code, message: None }
+}
+
+const NOTICES: &str = "SELECT purpose || ' ' || status FROM notice ORDER BY code_at";
+
+async fn until_notice(kefu: &Kefu, expected: &'static str) {
+    kefu.until("the notice has ended", async || {
+        kefu.column(NOTICES).await == [expected]
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_keyword_hands_the_customer_over_and_kefu_is_silent_until_it_is_handed_back() {
+    let kefu = start().await;
+    kefu.writes("wm1", "转人工，谢谢").await;
+    kefu.handled_all(1).await;
+    assert_eq!((state(&kefu), kefu.handled().await), (2, vec!["pool".to_owned()]));
+
+    kefu.writes("wm1", "还在吗").await;
+    kefu.handled_all(2).await;
+    acts(&kefu, ServicerAct::Take).await;
+    kefu.writes("wm1", "您好").await;
+    kefu.handled_all(3).await;
+    assert_eq!(kefu.handled().await, ["pool", "pool", "human"]);
+    assert_eq!(kefu.replies("wm1"), [COMES]);
+    assert!(kefu.column(NOTICES).await.is_empty(), "no wait is set");
+
+    acts(&kefu, ServicerAct::End).await;
+    kefu.writes("wm1", &tagged(4)).await;
+    kefu.handled_all(4).await;
+    assert_eq!(kefu.replies("wm1"), [COMES, "收到 #kf-t-4"]);
+    assert_eq!((kefu.calls("kf/send_msg"), kefu.calls(TRANS)), (2, 1));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_mention_of_a_person_is_answered_by_the_model() {
+    let kefu = start().await;
+    for (number, text) in ["人工智能是什么？", "不用转人工，谢谢", "你是人工还是机器人"]
+        .iter()
+        .enumerate()
+    {
+        kefu.writes("wm1", text).await;
+        kefu.handled_all(number + 1).await;
+    }
+    assert_eq!(kefu.handled().await, ["answered"; 3]);
+    assert_eq!((kefu.calls(TRANS), kefu.report().model_calls), (0, 3));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn without_a_text_the_customer_is_handed_over_silently() {
+    let kefu = start_with(|setup| setup.set("reply.handover", "")).await;
+    kefu.writes("wm1", "人工").await;
+    kefu.handled_all(1).await;
+    assert_eq!((state(&kefu), kefu.handled().await), (2, vec!["pool".to_owned()]));
+    assert_eq!(kefu.calls("kf/send_msg"), 0);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_hand_over_whose_answer_is_cut_off_is_not_followed_by_a_reply() {
+    let kefu = start().await;
+    kefu.fault_times(TRANS, Effect::Cut { applied: true }, 1);
+    kefu.writes("wm1", "human please").await;
+    kefu.handled_all(1).await;
+    assert_eq!((state(&kefu), kefu.handled().await), (2, vec!["pool".to_owned()]));
+    assert_eq!(kefu.replies("wm1"), [COMES]);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_hand_over_that_fails_for_a_while_is_announced_once_and_made() {
+    let kefu = start().await;
+    kefu.fault_times(TRANS, error(-1), 2);
+    kefu.fault_times("kf/send_msg", Effect::Cut { applied: true }, 1);
+    kefu.writes("wm1", "转人工").await;
+    kefu.handled_all(1).await;
+    assert_eq!((state(&kefu), kefu.replies("wm1")), (2, vec![COMES.to_owned()]));
+    assert_eq!(
+        (kefu.calls(TRANS), kefu.handled().await),
+        (3, vec!["pool".to_owned()])
+    );
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn who_cannot_be_handed_over_is_told_so_once_and_answered_from_then_on() {
+    for refusal in [48_002, 95_014, 95_016, 95_017, 95_019] {
+        let kefu = start().await;
+        kefu.fault(TRANS, error(refusal));
+        kefu.writes("wm1", "转人工").await;
+        kefu.handled_all(1).await;
+        assert_eq!(kefu.replies("wm1"), [COMES, NOBODY], "{refusal}");
+        kefu.writes("wm1", &tagged(2)).await;
+        kefu.handled_all(2).await;
+        assert_eq!(kefu.replies("wm1"), [COMES, NOBODY, "收到 #kf-t-2"], "{refusal}");
+        assert_eq!(kefu.handled().await, ["answered"; 2]);
+        assert_eq!((kefu.calls(TRANS), kefu.report().model_calls), (1, 1));
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn who_cannot_be_handed_over_is_answered() {
+    let kefu = start_with(|setup| {
+        setup.set("reply.handover", "");
+        setup.set("reply.handover_failed", "");
+    })
+    .await;
+    kefu.fault(TRANS, error(48_002));
+    kefu.writes("wm1", &format!("人工 {}", tagged(1))).await;
+    kefu.handled_all(1).await;
+    kefu.assert_each_answered_once(1);
+    assert_eq!(kefu.calls(TRANS), 1);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_hand_over_that_keeps_failing_ends_with_an_answer() {
+    let kefu = start().await;
+    kefu.fault(TRANS, error(-1));
+    kefu.writes("wm1", "转人工").await;
+    kefu.handled_all(1).await;
+    assert_eq!(kefu.replies("wm1"), [COMES, NOBODY]);
+    assert_eq!(
+        (state(&kefu), kefu.handled().await),
+        (0, vec!["answered".to_owned()])
+    );
+}
+
+/// The customer asks for a person and writes again before the text about it has left.
+async fn written_meanwhile(kefu: &Kefu, texts: &[&str]) {
+    kefu.fault_times("kf/send_msg", error(45_009), 1);
+    kefu.writes("wm1", "转人工").await;
+    kefu.until("the text waits", async || {
+        kefu.parts().await == ["cancelled", "planned"]
+    })
+    .await;
+    for text in texts {
+        kefu.writes("wm1", text).await;
+    }
+    kefu.handled_all(1 + texts.len()).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_is_written_while_a_person_is_asked_for_overtakes_nothing() {
+    let kefu = start().await;
+    written_meanwhile(&kefu, &[&tagged(2), "人工！"]).await;
+    assert_eq!((state(&kefu), kefu.replies("wm1")), (2, vec![COMES.to_owned()]));
+    assert_eq!(kefu.handled().await, ["pool"; 3]);
+    assert_eq!(kefu.calls(TRANS), 1);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_is_written_while_a_person_is_refused_is_answered_and_asks_for_none_again() {
+    let kefu = start().await;
+    kefu.fault(TRANS, error(95_017));
+    written_meanwhile(&kefu, &[&tagged(2), "人工！"]).await;
+    assert_eq!(kefu.replies("wm1"), [COMES, NOBODY, "收到 #kf-t-2"]);
+    assert_eq!(kefu.handled().await, ["answered"; 3]);
+    assert_eq!(kefu.calls(TRANS), 1);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_person_who_comes_by_themselves_is_not_announced() {
+    let kefu = start().await;
+    kefu.fault_times("kf/send_msg", error(45_009), 1);
+    kefu.writes("wm1", "转人工").await;
+    kefu.until("the text waits", async || {
+        kefu.parts().await == ["cancelled", "planned"]
+    })
+    .await;
+    acts(&kefu, ServicerAct::Take).await;
+    kefu.handled_all(1).await;
+    assert_eq!(
+        (state(&kefu), kefu.handled().await),
+        (3, vec!["human".to_owned()])
+    );
+    assert!(kefu.replies("wm1").is_empty());
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn who_waits_long_in_the_pool_is_told_once() {
+    let kefu = start_with(|setup| {
+        setup.set("reply.pool_wait", "1s");
+        setup.set("reply.pool_text", WAITS);
+    })
+    .await;
+    kefu.writes("wm1", "转人工").await;
+    kefu.handled_all(1).await;
+    kefu.writes("wm1", "还在吗").await;
+    until_notice(&kefu, "waiting sent").await;
+    kefu.handled_all(2).await;
+    assert_eq!(kefu.replies("wm1"), [COMES, WAITS]);
+    assert_eq!(kefu.handled().await, ["pool", "pool"]);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn who_is_no_longer_in_the_pool_is_not_told_to_wait() {
+    let kefu = start_with(|setup| {
+        setup.set("reply.pool_wait", "1s");
+        setup.set("reply.pool_text", WAITS);
+    })
+    .await;
+    kefu.writes("wm1", "转人工").await;
+    kefu.handled_all(1).await;
+    acts(&kefu, ServicerAct::Take).await;
+    until_notice(&kefu, "waiting over").await;
+    assert_eq!(kefu.replies("wm1"), [COMES]);
+    assert_eq!(kefu.calls("kf/send_msg_on_event"), 0);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_wait_whose_notice_is_cut_off_is_not_told_twice() {
+    let kefu = start_with(|setup| {
+        setup.set("reply.pool_wait", "1s");
+        setup.set("reply.pool_text", WAITS);
+    })
+    .await;
+    kefu.fault("kf/send_msg_on_event", Effect::Cut { applied: true });
+    kefu.writes("wm1", "转人工").await;
+    until_notice(&kefu, "waiting unknown").await;
+    kefu.change("UPDATE notice SET wake_at = 1").await;
+    kefu.writes("wm1", "还在吗").await;
+    kefu.handled_all(2).await;
+    assert_eq!(kefu.replies("wm1"), [COMES, WAITS]);
+    assert_eq!(kefu.calls("kf/send_msg_on_event"), 1);
+}
+
+/// Nothing can be sent before the move then: the code carries the text, and no other follows.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn after_five_messages_the_text_leaves_on_the_code() {
+    let kefu = start_with(|setup| {
+        setup.set("reply.pool_wait", "1s");
+        setup.set("reply.pool_text", WAITS);
+        setup.set("conversation.merge_window", "2s");
+    })
+    .await;
+    kefu.writes("wm1", "转人工").await;
+    kefu.until("the message is stored", async || kefu.handled().await == ["owed"])
+        .await;
+    kefu.change("UPDATE conversation SET budget_used = 5").await;
+    until_notice(&kefu, "handover sent").await;
+    kefu.handled_all(1).await;
+    assert_eq!((state(&kefu), kefu.replies("wm1")), (2, vec![COMES.to_owned()]));
+    assert_eq!(
+        (kefu.calls("kf/send_msg"), kefu.calls("kf/send_msg_on_event")),
+        (0, 1)
+    );
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_second_wait_has_a_code_and_a_notice_of_its_own() {
+    let kefu = start_with(|setup| {
+        setup.set("reply.pool_wait", "1h");
+        setup.set("reply.pool_text", WAITS);
+    })
+    .await;
+    for round in 1..=2 {
+        kefu.writes("wm1", "转人工").await;
+        kefu.handled_all(round).await;
+        acts(&kefu, ServicerAct::Take).await;
+        acts(&kefu, ServicerAct::End).await;
+    }
+    assert_eq!(kefu.column(NOTICES).await, ["waiting over", "waiting pending"]);
+    assert_eq!(kefu.replies("wm1"), [COMES, COMES]);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_worker_killed_inside_each_call_hands_over_once_and_says_so_once() {
+    let delay = Duration::from_millis(300);
+    for api in ["kf/service_state/get", "kf/send_msg", TRANS] {
+        let mut kefu = start().await;
+        kefu.fault(api, Effect::Delay { delay });
+        kefu.writes("wm1", "转人工").await;
+        kefu.until("the message has arrived", async || 0 < kefu.report().callbacks)
+            .await;
+        for _ in 0..4 {
+            // Anywhere in the delayed call, or just before or after it.
+            let _ = tokio::time::timeout(delay / 2, kefu.simulator.changes().changed()).await;
+            kefu.kill_workers().await;
+            kefu.start_worker();
+        }
+        kefu.simulator.clear_faults();
+        kefu.handled_all(1).await;
+        assert_eq!(
+            (state(&kefu), kefu.replies("wm1")),
+            (2, vec![COMES.to_owned()]),
+            "{api}"
+        );
+        assert_eq!(kefu.handled().await, ["pool"]);
+        assert_eq!(kefu.report().model_calls, 0);
+    }
+}
