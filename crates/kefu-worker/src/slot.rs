@@ -23,9 +23,11 @@ use crate::outcome::{JobError, verdict};
 /// How long a job is held while the database is away, before another process may try it: well below the broker's
 /// time limit for an unacked delivery, 30 min.
 const HELD_MAX: Duration = Duration::from_secs(600);
-/// The same for a job that the database fails while it does its part for others of the lane, and for one whose rows
-/// others hold.
-const HELD_ALONE_MAX: Duration = Duration::from_secs(30);
+/// The same for a job that the database fails while it does its part for others of the lane. Long: others of the lane
+/// may have touched nothing that is broken.
+const HELD_ALONE_MAX: Duration = Duration::from_secs(120);
+/// The same for a job whose rows others hold.
+const HELD_BUSY_MAX: Duration = Duration::from_secs(30);
 /// How long a slot that may try the database waits for a job to try it with.
 const TRIAL_IDLE_MAX: Duration = Duration::from_secs(2);
 /// Before rows are asked for again that others hold.
@@ -138,17 +140,16 @@ async fn job_verdict(context: &Context, lane: Lane, job: &Job, delivery: &Delive
             }
             Some(Err(error)) => error,
         };
-        let mut held_max = HELD_ALONE_MAX;
-        match &error {
+        let held_max = match &error {
             JobError::StoreAway(cause) => {
-                if !context.gate.has_worked(lane) {
-                    held_max = HELD_MAX;
-                }
+                let others_work = context.gate.has_worked(lane);
                 pass.failed(cause);
+                if others_work { HELD_ALONE_MAX } else { HELD_MAX }
             }
             JobError::BusyUnderLease => {
                 pass.worked();
                 sleep(BUSY_PAUSE).await;
+                HELD_BUSY_MAX
             }
             _ => {
                 if !matches!(error, JobError::Parked(_) | JobError::Busy) {
@@ -159,7 +160,7 @@ async fn job_verdict(context: &Context, lane: Lane, job: &Job, delivery: &Delive
                 }
                 return verdict(context.queue.ladder(), job.attempt, &error);
             }
-        }
+        };
         let left = held_max.saturating_sub(held_at.elapsed());
         let Ok(again) = timeout(left, context.gate.pass_again(lane)).await else {
             return Verdict::Interrupted;

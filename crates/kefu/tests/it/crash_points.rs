@@ -19,6 +19,13 @@ async fn a_value_that_cannot_be_followed_is_refused_at_the_start() {
             ),
         ] {
             let call = kefu(roles).within(folder.path()).set_all(&app());
+            // A role alone needs services that others can reach; nobody is asked before the refusal.
+            let call = match roles.len() {
+                1 => call,
+                _ => call
+                    .set("AMQP_URL", "amqp://127.0.0.1:1/")
+                    .set("DATABASE_URL", "postgres://kefu@127.0.0.1:1/kefu"),
+            };
             let ended = call
                 .set("KEFU_INGRESS__LISTEN", "127.0.0.1:0")
                 .set("KEFU_WORKER__LISTEN", "127.0.0.1:0")
