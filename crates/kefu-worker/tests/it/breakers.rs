@@ -236,7 +236,7 @@ async fn customers_of_a_model_that_is_away_get_the_fallback_at_once() {
         let (status, detail) = kefu.health("model").await;
         status == "degraded"
             && detail.starts_with("open for ")
-            && detail.ends_with("model answered with HTTP status 503 Service Unavailable")
+            && detail.contains("model answered with HTTP status 503 Service Unavailable: ")
     })
     .await;
     assert_eq!(kefu.health("wecom").await.0, "healthy");
