@@ -4,6 +4,7 @@
 
 mod accounts;
 mod dead_letters;
+mod handovers;
 mod harness;
 mod opening;
 mod pages;
