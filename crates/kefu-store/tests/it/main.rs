@@ -5,6 +5,7 @@
 mod accounts;
 mod dead_letters;
 mod events;
+mod handovers;
 mod harness;
 mod listing;
 mod migrating;

@@ -66,6 +66,11 @@ pub(super) fn refused(context: &Context, turn: &Turn) -> Option<Turn> {
 /// Moves the session into the pool. Whatever the call says, the session itself tells what became of it.
 pub(super) async fn transfer(context: &Context, app: &App, turn: &Turn) -> Result<Left, Fault> {
     let key = &turn.lease.key;
+    // Read first, although the call would tell as well: while WeCom answers this, a move that keeps failing spends the
+    // attempts of its row, and is not taken for an outage that everybody waits for.
+    if let MaySend::No { handled, .. } = session::check(context, app, key).await? {
+        return end(context, app, turn, handled, None).await;
+    }
     pause::check(context, &app.name, Api::Transfer).await?;
     let permit = away::allow(app).await?;
     let (account, customer) = (key.account.as_str(), key.customer.as_str());

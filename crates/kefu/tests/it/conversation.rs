@@ -6,6 +6,8 @@ use tempfile::TempDir;
 use crate::stage::{Role, Simulator, both_roles, eventually, metric};
 
 const FALLBACK: &str = "您好，您的消息已收到，我们会尽快回复您。";
+const COMES: &str = "正在为您转接人工客服，请稍候。";
+const NOBODY: &str = "抱歉，人工客服暂时无法接入。请告诉我您需要什么帮助，我会尽力为您解答。";
 const WELCOME: &str = "您好，很高兴为您服务，请问有什么可以帮您？";
 
 /// Kefu without a model, beside its simulated WeCom.
@@ -81,7 +83,7 @@ async fn a_model_is_asked_when_one_is_set_and_no_rule_fits() {
 }
 
 #[tokio::test]
-async fn who_asks_for_a_person_waits_in_the_pool_and_kefu_is_silent() {
+async fn who_asks_for_a_person_is_told_so_and_waits_in_the_pool_and_kefu_is_silent() {
     let shop = open(&[]).await;
     shop.simulator.says("wang", json!({ "text": "我要转人工" })).await;
     eventually("the session waits in the pool", async || {
@@ -90,8 +92,38 @@ async fn who_asks_for_a_person_waits_in_the_pool_and_kefu_is_silent() {
     .await;
     shop.simulator.says("wang", json!({ "text": "还在吗" })).await;
     shop.handled("pool", 2.0).await;
-    assert_eq!(shop.simulator.replies("wang").await, Vec::<String>::new());
-    assert_eq!(shop.simulator.report().await["sends"], 0);
+    assert_eq!(shop.simulator.replies("wang").await, [COMES]);
+    assert_eq!(shop.simulator.report().await["sends"], 1);
+    shop.close().await;
+}
+
+#[tokio::test]
+async fn who_only_mentions_a_person_is_answered() {
+    let shop = open(&[("KEFU_REPLY__HANDOVER_EXCEPTIONS", "人工密室")]).await;
+    let texts = [
+        "人工智能是什么？",
+        "不要人工",
+        "你是真人吗",
+        "human rights",
+        "预订人工密室",
+    ];
+    for (number, text) in texts.iter().enumerate() {
+        let customer = format!("customer{number}");
+        shop.simulator.says(&customer, json!({ "text": text })).await;
+        assert_eq!(shop.simulator.answers(&customer, 1).await, [FALLBACK], "{text}");
+    }
+    shop.close().await;
+}
+
+#[tokio::test]
+async fn who_cannot_be_handed_over_is_told_so() {
+    let shop = open(&[]).await;
+    let refused = json!({ "api": "kf/service_state/trans", "kind": "error", "code": 95017 });
+    shop.simulator.fault(refused).await;
+    shop.simulator.says("wang", json!({ "text": "转人工" })).await;
+    assert_eq!(shop.simulator.answers("wang", 2).await, [COMES, NOBODY]);
+    shop.simulator.says("wang", json!({ "text": "在吗" })).await;
+    assert_eq!(shop.simulator.answers("wang", 3).await, [COMES, NOBODY, FALLBACK]);
     shop.close().await;
 }
 

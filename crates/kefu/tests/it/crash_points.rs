@@ -3,7 +3,7 @@
 use serde_json::json;
 
 use crate::refusals::check_refusal;
-use crate::stage::{Simulator, app, both_roles, eventually, kefu};
+use crate::stage::{Simulator, app, both_roles, eventually, kefu, metric};
 
 const VARIABLE: &str = kefu_process::crash::VARIABLE;
 
@@ -63,6 +63,69 @@ async fn an_abort_kills_at_its_point_and_the_next_process_goes_on() {
         assert_eq!(simulator.answers(customer, 1).await.len(), 1);
     }
     assert_eq!(simulator.report().await["sends"], 3);
+}
+
+/// Whatever dies between asking for a person and having one, the customer is told once and moved once.
+#[tokio::test]
+async fn a_worker_that_dies_anywhere_in_a_hand_over_says_so_once_and_moves_once() {
+    let folder = tempfile::tempdir().unwrap();
+    let simulator = Simulator::start().await;
+    let points = [
+        "handover_decided",
+        "part_marked",
+        "part_called",
+        "part_settled",
+        "conversation_transferred",
+        "handover_ended",
+    ];
+    for point in points {
+        let crashing = format!("{point}=abort@1");
+        let role = both_roles(folder.path(), &simulator, &[(VARIABLE, crashing.as_str())]).await;
+        simulator.says(point, json!({ "text": "转人工" })).await;
+        check_aborted(role.running.ended().await, point);
+        let role = both_roles(folder.path(), &simulator, &[]).await;
+        eventually(&format!("{point}: the session waits in the pool"), async || {
+            (simulator.chat(point).await["state"] == 2).then_some(())
+        })
+        .await;
+        // Handled in the pool, in silence: so the hand-over has ended, and nothing more was said.
+        simulator.says(point, json!({ "text": "还在吗" })).await;
+        eventually(&format!("{point}: the next message is handled"), async || {
+            let pool = ["outcome=\"pool\""];
+            let handled = metric(&role.metrics().await, "message_processed_total", &pool);
+            (1.0 <= handled).then_some(())
+        })
+        .await;
+        assert_eq!(simulator.replies(point).await.len(), 1, "{point}");
+        role.running.terminate().await;
+        role.running.ended().await.check_code(0);
+    }
+    assert_eq!(simulator.report().await["sends"], points.len());
+}
+
+/// A notice leaves on a code that is good once: a try that may have gone out is never repeated.
+#[tokio::test]
+async fn a_worker_that_dies_with_a_notice_never_repeats_it() {
+    for (point, said) in [("notice_taken", 1), ("notice_called", 2)] {
+        let folder = tempfile::tempdir().unwrap();
+        let simulator = Simulator::start().await;
+        let crashing = format!("{point}=abort@1");
+        let waits = ("KEFU_REPLY__POOL_WAIT", "1s");
+        let role = both_roles(folder.path(), &simulator, &[(VARIABLE, crashing.as_str()), waits]).await;
+        simulator.says("wang", json!({ "text": "转人工" })).await;
+        check_aborted(role.running.ended().await, point);
+        let role = both_roles(folder.path(), &simulator, &[waits]).await;
+        simulator.says("wang", json!({ "text": "还在吗" })).await;
+        eventually("the next message is handled", async || {
+            let pool = ["outcome=\"pool\""];
+            let handled = metric(&role.metrics().await, "message_processed_total", &pool);
+            (1.0 <= handled).then_some(())
+        })
+        .await;
+        assert_eq!(simulator.replies("wang").await.len(), said, "{point}");
+        role.running.terminate().await;
+        role.running.ended().await.check_code(0);
+    }
 }
 
 /// By a signal, and the last line says where.

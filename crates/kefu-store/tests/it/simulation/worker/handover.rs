@@ -53,6 +53,9 @@ pub(super) async fn begin(hand: &Hand<'_>, turn: &Turn, ids: &[MessageId]) -> Re
 
 pub(super) async fn transfer(hand: &Hand<'_>, turn: &Turn) -> Result<(), Fault> {
     let customer = turn.lease.key.customer.as_str();
+    if let Some(silence) = session(hand, turn).await? {
+        return end(hand, turn, silence.handled).await;
+    }
     let moved = hand
         .told(
             || format!("moves {customer} to the pool"),
