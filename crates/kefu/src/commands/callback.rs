@@ -10,10 +10,10 @@ use crate::output;
 /// Largest input; callbacks are about 1 KiB.
 const INPUT_BYTES_MAX: u64 = 1024 * 1024;
 
-pub(super) fn run(command: CallbackCommand) -> anyhow::Result<()> {
+pub(super) fn run(command: &CallbackCommand) -> anyhow::Result<()> {
     match command {
-        CallbackCommand::Open(args) => open(&args),
-        CallbackCommand::Seal(args) => seal(&args),
+        CallbackCommand::Open(args) => open(args),
+        CallbackCommand::Seal(args) => seal(args),
     }
 }
 
