@@ -11,7 +11,7 @@ mod replies;
 mod usage;
 
 pub(crate) use bench::{BenchCommand, BenchEndToEndArgs, BenchIngressArgs};
-pub(crate) use callback::{CallbackCommand, OpenArgs, SealArgs, SealForm};
+pub(crate) use callback::{CallbackCommand, KeyArgs, OpenArgs, SealArgs, SealForm};
 pub(crate) use config::{Configured, ConfiguredGroup};
 pub(crate) use dead_letters::{
     ChangeLettersArgs, DeadLettersCommand, LetterFilterArgs, ListLettersArgs, ShowLetterArgs,
@@ -75,8 +75,7 @@ pub(crate) enum Command {
     /// Print the reference of all settings, or check your own
     Settings(Configured<SettingsArgs>),
     /// Check or make one callback by hand
-    #[command(subcommand)]
-    Callback(CallbackCommand),
+    Callback(ConfiguredGroup<CallbackCommand>),
     /// Dead letters: jobs that ended for good without success
     DeadLetters(ConfiguredGroup<DeadLettersCommand>),
     /// Parts of replies of which nobody knows whether they were seen

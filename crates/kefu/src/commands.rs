@@ -48,9 +48,8 @@ pub(crate) async fn run(cli: Cli) -> anyhow::Result<()> {
         Command::Settings(Configured { config, args }) => {
             settings::run(config.or(before).as_deref(), &args).await
         }
-        Command::Callback(command) => {
-            reads_none(before, "callback")?;
-            callback::run(&command)
+        Command::Callback(ConfiguredGroup { config, command }) => {
+            callback::run(config.or(before).as_deref(), &command)
         }
         Command::DeadLetters(ConfiguredGroup { config, command }) => {
             dead_letters::run(config.or(before).as_deref(), &command).await

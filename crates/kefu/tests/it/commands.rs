@@ -124,6 +124,7 @@ async fn an_option_for_settings_is_refused_where_none_are_read() {
         &["events", "--config", "gone.toml", "list"],
         &["events", "list", "--config", "gone.toml"],
         &["run", "--config", "gone.toml"],
+        &["callback", "seal", "--config", "gone.toml"],
     ] {
         let ended = kefu(arguments).end().await;
         ended.check_code(2);

@@ -6,6 +6,7 @@ mod workspace;
 mod stage;
 
 mod by_hand;
+mod callback_keys;
 mod chaos;
 mod commands;
 mod conversation;
