@@ -47,8 +47,12 @@ impl ExitError {
     pub fn away(key: &str, error: &(dyn std::error::Error + 'static)) -> ExitError {
         let mut what = error.to_string();
         for cause in std::iter::successors(error.source(), |cause| cause.source()) {
-            what.push_str(": ");
-            what.push_str(&cause.to_string());
+            let cause = cause.to_string();
+            // Some libraries say their cause themselves.
+            if !what.ends_with(&cause) {
+                what.push_str(": ");
+                what.push_str(&cause);
+            }
         }
         ExitError::Away(SettingsError::new(key, what))
     }

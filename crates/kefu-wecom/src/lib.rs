@@ -25,4 +25,4 @@ pub use event::CallbackEvent;
 pub use message::SyncMessage;
 pub use outbound::OutboundBody;
 pub use query::SignedQuery;
-pub use settings::{AppSettings, WecomSettings};
+pub use settings::{AppSettings, PreviousKeySettings, WecomSettings};

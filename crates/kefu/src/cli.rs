@@ -1,18 +1,32 @@
 //! The words of the command line. Their help is the first document a newcomer reads.
 
+mod bench;
+mod callback;
+mod config;
 mod dead_letters;
+mod events;
+mod list;
+mod moment;
 mod replies;
+mod usage;
 
+pub(crate) use bench::{BenchCommand, BenchEndToEndArgs, BenchIngressArgs};
+pub(crate) use callback::{CallbackCommand, KeyArgs, OpenArgs, SealArgs, SealForm};
+pub(crate) use config::{Configured, ConfiguredGroup};
 pub(crate) use dead_letters::{
     ChangeLettersArgs, DeadLettersCommand, LetterFilterArgs, ListLettersArgs, ShowLetterArgs,
 };
-pub(crate) use replies::{ListRepliesArgs, RepliesCommand, ReplyStatus, ResolveAs, ResolveReplyArgs};
+pub(crate) use events::{EventsCommand, ListEventsArgs};
+pub(crate) use list::ListArgs;
+pub(crate) use replies::{ListRepliesArgs, Place, RepliesCommand, ReplyStatus, ResolveAs, ResolveReplyArgs};
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
+use std::process::ExitCode;
 use std::time::Duration;
 
-use clap::{Args, Parser, Subcommand, ValueEnum};
+use clap::{Args, CommandFactory, Parser, Subcommand, ValueEnum};
+use clap_complete::Shell;
 
 /// The durable front door of WeCom customer service (微信客服).
 ///
@@ -23,46 +37,83 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 #[derive(Debug, Parser)]
 #[command(name = "kefu", version, arg_required_else_help = true, after_help = AFTER_HELP)]
 pub(crate) struct Cli {
-    /// Settings file; else $KEFU_CONFIG, else ./kefu.toml if it exists
-    #[arg(long, global = true, value_name = "PATH")]
+    /// Settings file of the commands that read settings; else $KEFU_CONFIG, else ./kefu.toml if it exists
+    #[arg(long, value_name = "PATH")]
     pub(crate) config: Option<PathBuf>,
     #[command(subcommand)]
     pub(crate) command: Command,
 }
 
 const AFTER_HELP: &str = "\
-Exit codes: 0 done; 1 the answer is no (did not open, something lost, a finding); 2 usage or settings;
-70 anything unexpected.
+Exit codes: 0 done; 1 the answer is no (did not open, something lost, a finding); 2 usage or settings, or a service
+that refuses; 69 a service is away, the same again may work later; 70 anything unexpected.
 
 `kefu settings` prints all settings with their meaning and default.";
+
+impl Cli {
+    /// The command line of this process; what is wrong with it stands on stderr by then.
+    pub(crate) fn of_process() -> Result<Cli, ExitCode> {
+        Cli::try_parse().map_err(|error| usage::tell(&error))
+    }
+}
+
+/// The whole command line, for those who describe it.
+pub(crate) fn description() -> clap::Command {
+    Cli::command()
+}
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
     /// Show the main job: simulated customers write, Kefu answers; embedded engines, nothing installed
     Demo(DemoArgs),
     /// Run Kefu with your settings: both roles in one process, or the one you name
-    Run(RunArgs),
+    Run(Configured<RunArgs>),
     /// Play WeCom and its customers towards a running Kefu
-    Simulate(SimulateArgs),
+    Simulate(Configured<SimulateArgs>),
     /// Bring the database schema to this version
-    Migrate,
+    Migrate(Configured<MigrateArgs>),
     /// Print the reference of all settings, or check your own
-    Settings(SettingsArgs),
+    Settings(Configured<SettingsArgs>),
     /// Check or make one callback by hand
-    #[command(subcommand)]
-    Callback(CallbackCommand),
+    Callback(ConfiguredGroup<CallbackCommand>),
     /// Dead letters: jobs that ended for good without success
-    #[command(subcommand)]
-    DeadLetters(DeadLettersCommand),
+    DeadLetters(ConfiguredGroup<DeadLettersCommand>),
     /// Parts of replies of which nobody knows whether they were seen
-    #[command(subcommand)]
-    Replies(RepliesCommand),
+    Replies(ConfiguredGroup<RepliesCommand>),
     /// App events: callbacks that are no customer message
-    #[command(subcommand)]
-    Events(EventsCommand),
+    Events(ConfiguredGroup<EventsCommand>),
     /// Measure on this machine
-    #[command(subcommand)]
-    Bench(BenchCommand),
+    Bench(ConfiguredGroup<BenchCommand>),
+    /// Print the script that completes `kefu` in a shell
+    Completions(CompletionsArgs),
+    /// Say which program this is
+    Version(VersionArgs),
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct MigrateArgs {
+    /// What was done as one JSON object on stdout
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+#[derive(Debug, Args)]
+#[command(
+    after_help = "bash: kefu completions bash > ~/.local/share/bash-completion/completions/kefu
+zsh:  kefu completions zsh > \"${fpath[1]}/_kefu\"
+fish: kefu completions fish > ~/.config/fish/completions/kefu.fish"
+)]
+pub(crate) struct CompletionsArgs {
+    /// The shell
+    #[arg(value_enum)]
+    pub(crate) shell: Shell,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct VersionArgs {
+    /// One JSON object, with compiler and target
+    #[arg(long)]
+    pub(crate) json: bool,
 }
 
 #[derive(Debug, Args)]
@@ -163,124 +214,8 @@ pub(crate) enum Language {
     Zh,
 }
 
-#[derive(Debug, Subcommand)]
-pub(crate) enum CallbackCommand {
-    /// Open an envelope or a bare echostr from stdin; writes exactly the plaintext bytes
-    Open(OpenArgs),
-    /// Seal plaintext from stdin into a signed envelope, as WeCom would send it
-    Seal(SealArgs),
-}
-
-#[derive(Debug, Args)]
-pub(crate) struct OpenArgs {
-    /// Token of the callback, as entered in WeCom's console
-    #[arg(long)]
-    pub(crate) token: String,
-    /// EncodingAESKey, 43 characters
-    #[arg(long, value_name = "KEY")]
-    pub(crate) encoding_aes_key: String,
-    /// Accepted receive id, repeatable; none: it is not checked
-    #[arg(long, value_name = "ID")]
-    pub(crate) receive_id: Vec<String>,
-    /// Signature of the query; without it nothing is proven about the sender
-    #[arg(long, requires_all = ["timestamp", "nonce"])]
-    pub(crate) msg_signature: Option<String>,
-    #[arg(long, requires = "msg_signature")]
-    pub(crate) timestamp: Option<String>,
-    #[arg(long, requires = "msg_signature")]
-    pub(crate) nonce: Option<String>,
-}
-
-#[derive(Debug, Args)]
-pub(crate) struct SealArgs {
-    /// Token of the callback, as entered in WeCom's console
-    #[arg(long)]
-    pub(crate) token: String,
-    /// EncodingAESKey, 43 characters
-    #[arg(long, value_name = "KEY")]
-    pub(crate) encoding_aes_key: String,
-    /// Receive id inside the frame: the corp id
-    #[arg(long, value_name = "ID")]
-    pub(crate) receive_id: String,
-    /// Unix seconds; default: now
-    #[arg(long)]
-    pub(crate) timestamp: Option<String>,
-    /// Default: random
-    #[arg(long)]
-    pub(crate) nonce: Option<String>,
-    /// What to write: the body with the query on stderr, or a ready curl command's arguments
-    #[arg(long, value_enum, default_value_t = SealForm::Xml)]
-    pub(crate) form: SealForm,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub(crate) enum SealForm {
-    /// XML body on stdout, query on stderr
-    Xml,
-    /// JSON body on stdout, query on stderr
-    Json,
-    /// Query with echostr on stdout, for the check of an address
-    Echo,
-}
-
-#[derive(Debug, Subcommand)]
-pub(crate) enum EventsCommand {
-    /// List stored app events, newest first
-    List {
-        /// At most so many
-        #[arg(long, default_value_t = 50, value_parser = clap::value_parser!(u32).range(1..=1000))]
-        limit: u32,
-        /// One JSON object a line, with the plaintext
-        #[arg(long)]
-        json: bool,
-    },
-}
-
-#[derive(Debug, Subcommand)]
-pub(crate) enum BenchCommand {
-    /// Callbacks a second of the ingress, beside a bare handler that only publishes
-    Ingress(BenchIngressArgs),
-    /// Customer messages a second, from the callback to the visible reply
-    EndToEnd(BenchEndToEndArgs),
-    /// The bare handler that `ingress` compares with
-    #[command(hide = true)]
-    BareHandler {
-        #[arg(long)]
-        listen: SocketAddr,
-    },
-}
-
-#[derive(Debug, Args)]
-pub(crate) struct BenchIngressArgs {
-    /// Callbacks per round
-    #[arg(long, default_value_t = 10_000, value_parser = clap::value_parser!(u32).range(100..=1_000_000))]
-    pub(crate) callbacks: u32,
-    /// Connections at the same time
-    #[arg(long, default_value_t = 64, value_parser = clap::value_parser!(u32).range(1..=1024))]
-    pub(crate) connections: u32,
-    /// Rounds of each, in turns; medians are compared
-    #[arg(long, default_value_t = 5, value_parser = clap::value_parser!(u32).range(1..=50))]
-    pub(crate) rounds: u32,
-    /// Results as one JSON object on stdout
-    #[arg(long)]
-    pub(crate) json: bool,
-}
-
-#[derive(Debug, Args)]
-pub(crate) struct BenchEndToEndArgs {
-    #[arg(long, default_value_t = 500, value_parser = clap::value_parser!(u32).range(1..=10_000))]
-    pub(crate) customers: u32,
-    #[arg(long, default_value_t = 5_000, value_parser = clap::value_parser!(u32).range(1..=100_000))]
-    pub(crate) messages: u32,
-    /// Results as one JSON object on stdout
-    #[arg(long)]
-    pub(crate) json: bool,
-}
-
 #[cfg(test)]
 mod tests {
-    use clap::CommandFactory;
-
     use super::*;
 
     #[test]

@@ -1,6 +1,7 @@
 //! One file a command.
 
 mod callback;
+mod completions;
 mod dead_letters;
 pub(crate) mod demo;
 mod events;
@@ -9,31 +10,77 @@ mod replies;
 mod run;
 mod settings;
 mod simulate;
-mod store;
+pub(crate) mod store;
+mod version;
 
-use kefu_process::{LogSettings, Telemetry, telemetry};
+use std::path::PathBuf;
+
+use kefu_process::{ExitError, LogSettings, Telemetry, telemetry};
 use kefu_settings::Settings;
 
 use crate::bench;
-use crate::cli::{BenchCommand, Cli, Command};
+use crate::cli::{BenchCommand, Cli, Command, Configured, ConfiguredGroup};
 
 pub(crate) async fn run(cli: Cli) -> anyhow::Result<()> {
-    let config = cli.config.as_deref();
+    let before = cli.config;
     match cli.command {
-        Command::Demo(args) => demo::run(&args).await,
-        Command::Run(args) => run::run(config, &args.roles).await,
-        Command::Simulate(args) => simulate::run(config, &args).await,
-        Command::Migrate => migrate::run(config).await,
-        Command::Settings(args) => settings::run(config, &args).await,
-        Command::Callback(command) => callback::run(command),
-        Command::DeadLetters(command) => dead_letters::run(config, &command).await,
-        Command::Replies(command) => replies::run(config, &command).await,
-        Command::Events(command) => events::run(config, &command).await,
-        Command::Bench(BenchCommand::Ingress(args)) => bench::ingress::run(config, &args).await,
-        Command::Bench(BenchCommand::EndToEnd(args)) => bench::end_to_end::run(config, &args).await,
-        Command::Bench(BenchCommand::BareHandler { listen }) => {
-            bench::bare_handler::run(config, listen).await
+        Command::Demo(args) => {
+            reads_none(before, "demo")?;
+            demo::run(&args).await
         }
+        Command::Completions(args) => {
+            reads_none(before, "completions")?;
+            completions::run(&args)
+        }
+        Command::Version(args) => {
+            reads_none(before, "version")?;
+            version::run(&args)
+        }
+        Command::Run(Configured { config, args }) => {
+            run::run(config.or(before).as_deref(), &args.roles).await
+        }
+        Command::Simulate(Configured { config, args }) => {
+            simulate::run(config.or(before).as_deref(), &args).await
+        }
+        Command::Migrate(Configured { config, args }) => {
+            migrate::run(config.or(before).as_deref(), &args).await
+        }
+        Command::Settings(Configured { config, args }) => {
+            settings::run(config.or(before).as_deref(), &args).await
+        }
+        Command::Callback(ConfiguredGroup { config, command }) => {
+            callback::run(config.or(before).as_deref(), &command)
+        }
+        Command::DeadLetters(ConfiguredGroup { config, command }) => {
+            dead_letters::run(config.or(before).as_deref(), &command).await
+        }
+        Command::Replies(ConfiguredGroup { config, command }) => {
+            replies::run(config.or(before).as_deref(), &command).await
+        }
+        Command::Events(ConfiguredGroup { config, command }) => {
+            events::run(config.or(before).as_deref(), &command).await
+        }
+        Command::Bench(ConfiguredGroup { config, command }) => measure(config.or(before), command).await,
+    }
+}
+
+async fn measure(config: Option<PathBuf>, command: BenchCommand) -> anyhow::Result<()> {
+    let config = config.as_deref();
+    match command {
+        BenchCommand::Ingress(args) => bench::ingress::run(config, &args).await,
+        BenchCommand::EndToEnd(args) => bench::end_to_end::run(config, &args).await,
+        BenchCommand::BareHandler { listen } => bench::bare_handler::run(config, listen).await,
+    }
+}
+
+/// An option that would do nothing is refused.
+fn reads_none(config: Option<PathBuf>, command: &str) -> Result<(), ExitError> {
+    match config {
+        None => Ok(()),
+        Some(_) => Err(ExitError::refused(
+            "--config",
+            format_args!("`kefu {command}` reads no settings"),
+        )),
     }
 }
 

@@ -9,9 +9,9 @@ mod roles;
 
 use std::process::ExitCode;
 
-use clap::Parser;
-
 fn main() -> ExitCode {
-    let cli = cli::Cli::parse();
-    kefu_process::run_process("kefu", || commands::run(cli))
+    match cli::Cli::of_process() {
+        Ok(cli) => kefu_process::run_process("kefu", || commands::run(cli)),
+        Err(code) => code,
+    }
 }

@@ -1,8 +1,14 @@
 //! Results for whoever called: stdout. Everything said on the way goes to stderr.
 
+mod local;
+mod table;
+
 use std::io::{self, Write};
 
 use serde::Serialize;
+
+pub(crate) use local::{local, local_or_none};
+pub(crate) use table::Table;
 
 /// One line on stdout.
 pub(crate) fn line(text: impl std::fmt::Display) -> io::Result<()> {
@@ -25,6 +31,11 @@ pub(crate) fn bytes(bytes: &[u8]) -> io::Result<()> {
 /// One line on stderr, for people.
 pub(crate) fn note(text: impl std::fmt::Display) -> io::Result<()> {
     writeln!(io::stderr().lock(), "{text}")
+}
+
+/// Where the next page of a list begins: the option that asks for it. On stderr, so that a pipe holds rows alone.
+pub(crate) fn more(after: impl std::fmt::Display) -> io::Result<()> {
+    note(format_args!("more: --after {after}"))
 }
 
 /// A text from outside, made harmless for a terminal: control characters other than line ends and tabs are escaped.

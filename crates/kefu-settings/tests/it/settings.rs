@@ -347,6 +347,19 @@ fn files_that_cannot_be_read_are_refused_only_where_they_are_used() {
 }
 
 #[test]
+fn what_a_reader_leaves_to_others_is_not_looked_at() {
+    #[derive(Deserialize)]
+    struct Corp {
+        corp_id: String,
+    }
+    let environment = [("KEFU_APPS__DEFAULT__SECRET_FILE", "/nowhere/secret")];
+    let text = "[apps.default]\ncorp_id = \"c\"\nreceive_ids = [1, { x = 2 }]\n[apps.default.previous]\ntoken_file = \"/nowhere\"";
+    let settings = from(text, &environment).unwrap();
+    let apps: BTreeMap<String, Corp> = settings.entries("apps").unwrap();
+    assert_eq!(apps["default"].corp_id, "c");
+}
+
+#[test]
 fn secrets_are_never_printed() {
     let mut file = tempfile::NamedTempFile::new().unwrap();
     file.write_all(b"hunter2").unwrap();

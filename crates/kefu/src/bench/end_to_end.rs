@@ -19,6 +19,7 @@ use super::own_prefix;
 use crate::cli::BenchEndToEndArgs;
 use crate::commands::demo::{app_settings, verdict};
 use crate::commands::start_telemetry;
+use crate::commands::store::explained;
 use crate::output;
 use crate::progress::Bar;
 use crate::roles::BothRoles;
@@ -47,7 +48,9 @@ pub(crate) async fn run(config: Option<&Path>, args: &BenchEndToEndArgs) -> anyh
     let settings = settings.with("log.level", "warn");
     let _telemetry = start_telemetry("kefu-bench", &settings)?;
     let database: DatabaseSettings = settings.section("database")?;
-    let scratch = Scratch::create(&database, &prefix, folder.path()).await?;
+    let scratch = Scratch::create(&database, &prefix, folder.path())
+        .await
+        .map_err(explained)?;
     let simulator_stop = CancellationToken::new();
     let simulator = kefu_simulator::start(
         SimulatorSettings {

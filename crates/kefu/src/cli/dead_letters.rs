@@ -1,7 +1,8 @@
-use std::time::Duration;
-
 use clap::builder::PossibleValuesParser;
 use clap::{ArgGroup, Args, Subcommand};
+use kefu_store::Moment;
+
+use super::{ListArgs, moment};
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum DeadLettersCommand {
@@ -19,6 +20,9 @@ pub(crate) enum DeadLettersCommand {
     Discard(ChangeLettersArgs),
 }
 
+/// Every way a job can die, as workers note it.
+const REASONS: [&str; 5] = ["permanent", "out_of_attempts", "unknown", "unreadable", "crashed"];
+
 /// Which letters are meant.
 #[derive(Debug, Args)]
 pub(crate) struct LetterFilterArgs {
@@ -31,12 +35,18 @@ pub(crate) struct LetterFilterArgs {
     /// App of the job
     #[arg(long)]
     pub(crate) app: Option<String>,
-    /// Why it died: permanent, out_of_attempts, unknown, unreadable, crashed
-    #[arg(long)]
+    /// Why it died
+    #[arg(long, value_parser = PossibleValuesParser::new(REASONS))]
     pub(crate) reason: Option<String>,
-    /// Archived within this time, such as 90m or 2days
-    #[arg(long, value_name = "DURATION", value_parser = humantime::parse_duration)]
-    pub(crate) since: Option<Duration>,
+    /// Account (open_kfid) a pull or a turn was about
+    #[arg(long, value_name = "OPEN_KFID")]
+    pub(crate) account: Option<String>,
+    /// Customer (external_userid) a turn was about
+    #[arg(long, value_name = "EXTERNAL_USERID")]
+    pub(crate) customer: Option<String>,
+    /// Archived at this time or later: 90m and 2days ago, or a moment such as 2026-11-20T09:00
+    #[arg(long, value_name = "TIME", value_parser = moment::parse)]
+    pub(crate) since: Option<Moment>,
 }
 
 #[derive(Debug, Args)]
@@ -46,12 +56,11 @@ pub(crate) struct ListLettersArgs {
     /// Also those that were replayed or discarded
     #[arg(long)]
     pub(crate) all: bool,
-    /// At most so many
-    #[arg(long, default_value_t = 50, value_parser = clap::value_parser!(u32).range(1..=1000))]
-    pub(crate) limit: u32,
-    /// One JSON object a line
-    #[arg(long)]
-    pub(crate) json: bool,
+    /// Behind the letter of this number: the next page, as the one before says
+    #[arg(long, value_name = "ID")]
+    pub(crate) after: Option<i64>,
+    #[command(flatten)]
+    pub(crate) list: ListArgs,
 }
 
 #[derive(Debug, Args)]
@@ -68,10 +77,10 @@ pub(crate) struct ShowLetterArgs {
 
 #[derive(Debug, Args)]
 #[command(group = ArgGroup::new("which").required(true).multiple(true)
-    .args(["ids", "all", "kind", "lane", "app", "reason", "since"]))]
+    .args(["ids", "all", "kind", "lane", "app", "reason", "account", "customer", "since"]))]
 pub(crate) struct ChangeLettersArgs {
     /// Numbers of letters; else name a filter or --all
-    #[arg(value_name = "ID", conflicts_with_all = ["all", "kind", "lane", "app", "reason", "since"])]
+    #[arg(value_name = "ID", conflicts_with_all = ["all", "kind", "lane", "app", "reason", "account", "customer", "since"])]
     pub(crate) ids: Vec<i64>,
     #[command(flatten)]
     pub(crate) filter: LetterFilterArgs,

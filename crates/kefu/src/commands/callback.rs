@@ -1,79 +1,26 @@
+//! `kefu callback`: one callback opened or sealed by a person.
+
+mod key;
+mod open;
+mod query;
+mod seal;
+
 use std::io::Read;
+use std::path::Path;
 
 use anyhow::Context;
-use kefu_process::{ExitError, clock};
-use kefu_wecom::envelope::encrypt_of;
-use kefu_wecom::{CallbackKey, ReceiveIds, Signed};
+use kefu_process::ExitError;
 
-use crate::cli::{CallbackCommand, OpenArgs, SealArgs, SealForm};
-use crate::output;
+use crate::cli::CallbackCommand;
 
 /// Largest input; callbacks are about 1 KiB.
 const INPUT_BYTES_MAX: u64 = 1024 * 1024;
 
-pub(super) fn run(command: CallbackCommand) -> anyhow::Result<()> {
+pub(super) fn run(config: Option<&Path>, command: &CallbackCommand) -> anyhow::Result<()> {
     match command {
-        CallbackCommand::Open(args) => open(&args),
-        CallbackCommand::Seal(args) => seal(&args),
+        CallbackCommand::Open(args) => open::open(config, args),
+        CallbackCommand::Seal(args) => seal::seal(config, args),
     }
-}
-
-fn open(args: &OpenArgs) -> anyhow::Result<()> {
-    let key = key(&args.token, &args.encoding_aes_key)?;
-    let input = read_input()?;
-    let encrypt = encrypt_of(&input)
-        .map_err(|error| ExitError::No(format!("does not open: input is no envelope: {error}")))?;
-    let receive_ids = match args.receive_id.as_slice() {
-        [] => ReceiveIds::Any,
-        ids => ReceiveIds::OneOf(ids),
-    };
-    let signed = match (&args.msg_signature, &args.timestamp, &args.nonce) {
-        (Some(msg_signature), Some(timestamp), Some(nonce)) => Some(Signed {
-            msg_signature,
-            timestamp,
-            nonce,
-        }),
-        _ => None,
-    };
-    let opened = match &signed {
-        Some(signed) => key.open(signed, &encrypt, receive_ids),
-        None => key.open_unsigned(&encrypt, receive_ids),
-    };
-    let opened = opened.map_err(|error| ExitError::No(format!("does not open: {error}")))?;
-    if signed.is_none() {
-        output::note("kefu: opened without a signature: nothing is proven about who sealed it")?;
-    }
-    Ok(output::bytes(&opened.plaintext)?)
-}
-
-fn seal(args: &SealArgs) -> anyhow::Result<()> {
-    let key = key(&args.token, &args.encoding_aes_key)?;
-    let plaintext = read_input()?;
-    let timestamp = args
-        .timestamp
-        .clone()
-        .unwrap_or_else(|| (clock::now_ms() / 1000).to_string());
-    let nonce = args
-        .nonce
-        .clone()
-        .unwrap_or_else(|| rand::random::<u32>().to_string());
-    let sealed = key.seal_signed(&plaintext, &args.receive_id, rand::random(), &timestamp, &nonce);
-    let body = match args.form {
-        SealForm::Xml => sealed.request_xml(&args.receive_id, None),
-        SealForm::Json => sealed.request_json(&args.receive_id, None),
-        SealForm::Echo => return Ok(output::line(sealed.echo_query())?),
-    };
-    output::note(sealed.query())?;
-    Ok(output::line(body)?)
-}
-
-/// The error begins with the name of what is wrong, which is an option here.
-fn key(token: &str, encoding_aes_key: &str) -> anyhow::Result<CallbackKey> {
-    CallbackKey::new(&token.into(), &encoding_aes_key.into()).map_err(|error| {
-        let text = error.to_string();
-        let (name, what) = text.split_once(' ').unwrap_or(("callback", &text));
-        ExitError::refused(&format!("--{}", name.replace('_', "-")), what).into()
-    })
 }
 
 fn read_input() -> anyhow::Result<Vec<u8>> {

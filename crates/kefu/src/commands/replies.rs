@@ -5,12 +5,12 @@
 use std::path::Path;
 
 use kefu_process::{ExitError, clock};
-use kefu_store::{ReplyFilter, ReplyRow, Resolution, Resolved, Store};
+use kefu_store::{ReplyFilter, ReplyQuery, ReplyRow, Resolution, Resolved, Store};
 use serde_json::json;
 
-use crate::cli::{ListRepliesArgs, RepliesCommand, ReplyStatus, ResolveAs, ResolveReplyArgs};
-use crate::commands::store::{refused_or_unexpected, with_store};
-use crate::output::{self, printable};
+use crate::cli::{ListRepliesArgs, Place, RepliesCommand, ReplyStatus, ResolveAs, ResolveReplyArgs};
+use crate::commands::store::{explained, with_store};
+use crate::output::{self, Table, local, printable};
 
 pub(super) async fn run(config: Option<&Path>, command: &RepliesCommand) -> anyhow::Result<()> {
     with_store(config, "kefu-replies", async |store| match command {
@@ -26,42 +26,54 @@ async fn list(store: &Store, args: &ListRepliesArgs) -> anyhow::Result<()> {
         ReplyStatus::Failed => ReplyFilter::Failed,
         ReplyStatus::Open => ReplyFilter::Open,
     };
-    let replies = store
-        .replies(filter, args.limit)
-        .await
-        .map_err(refused_or_unexpected)?
-        .rows;
-    for reply in &replies {
-        match args.json {
-            true => output::json(&as_json(reply, args.text))?,
-            false => output::line(as_text(reply, args.text))?,
-        }
+    let query = ReplyQuery {
+        account: args.account.as_deref(),
+        customer: args.customer.as_deref(),
+        after: args.after.as_ref().map(|Place(place)| place),
+        ..ReplyQuery::from(filter)
+    };
+    let listed = store.replies(query, args.list.limit).await.map_err(explained)?;
+    match args.list.json {
+        true => listed
+            .rows
+            .iter()
+            .try_for_each(|reply| output::json(&as_json(reply, args.text)))?,
+        false => as_table(&listed.rows, filter, args.text).print(!args.list.no_header)?,
     }
-    if replies.is_empty() && !args.json {
+    if listed.rows.is_empty() && !args.list.json {
         output::note("no replies match")?;
+    }
+    if let Some(more) = listed.more {
+        output::more(Place(more))?;
     }
     Ok(())
 }
 
-fn as_text(reply: &ReplyRow, with_text: bool) -> String {
-    let at = reply.settled_at.or(reply.sending_at).unwrap_or(reply.planned_at);
-    let mut text = format!(
-        "{}  {:<8}  {}  {}  {}  part {} of {}  {} attempts  {}",
-        reply.msgid,
-        reply.status.as_str(),
-        clock::rfc3339(at.0),
-        reply.key.account,
-        reply.key.customer,
-        reply.part,
-        reply.parts,
-        reply.attempts,
-        printable(reply.error.as_deref().unwrap_or("-")),
-    );
-    if with_text {
-        text.push_str("\n    ");
-        text.push_str(&printable(&reply.text).replace('\n', "\n    "));
+fn as_table(replies: &[ReplyRow], filter: ReplyFilter, with_text: bool) -> Table {
+    let at = match filter {
+        ReplyFilter::Unknown | ReplyFilter::Failed => "SETTLED",
+        ReplyFilter::Open => "PLANNED",
+    };
+    let mut table = Table::new([
+        "MSGID", "STATUS", at, "ACCOUNT", "CUSTOMER", "PART", "ATTEMPTS", "ERROR",
+    ]);
+    for reply in replies {
+        table.push([
+            reply.msgid.clone(),
+            reply.status.as_str().to_owned(),
+            local(reply.listed_at(filter)),
+            reply.key.account.to_string(),
+            reply.key.customer.to_string(),
+            format!("{} of {}", reply.part, reply.parts),
+            reply.attempts.to_string(),
+            printable(reply.error.as_deref().unwrap_or("-")).replace('\n', " "),
+        ]);
+        if with_text {
+            let text = printable(&reply.text).replace('\n', "\n    ");
+            table.push_below(format!("    {text}"));
+        }
     }
-    text
+    table
 }
 
 fn as_json(reply: &ReplyRow, with_text: bool) -> serde_json::Value {
@@ -98,10 +110,7 @@ async fn resolve(store: &Store, args: &ResolveReplyArgs) -> anyhow::Result<()> {
         ResolveAs::Resend => Resolution::Resend,
     };
     let msgid = args.msgid.as_str();
-    let resolved = store
-        .resolve_reply(msgid, resolution)
-        .await
-        .map_err(refused_or_unexpected)?;
+    let resolved = store.resolve_reply(msgid, resolution).await.map_err(explained)?;
     let planned = match resolved {
         Resolved::Settled => Vec::new(),
         Resolved::Planned(planned) => planned,

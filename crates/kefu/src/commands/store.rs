@@ -5,10 +5,13 @@ use std::path::Path;
 use kefu_process::ExitError;
 use kefu_settings::Settings;
 use kefu_store::{DatabaseSettings, Store, StoreError};
+use secrecy::ExposeSecret;
 
 use crate::commands::start_telemetry;
 
-/// Opens the database, which must be at this version, for one piece of work.
+const KEY: &str = "database.url";
+
+/// Opens the database, which must be there and at this version, for one piece of work. Looking makes none.
 pub(super) async fn with_store<T>(
     config: Option<&Path>,
     role: &str,
@@ -16,24 +19,58 @@ pub(super) async fn with_store<T>(
 ) -> anyhow::Result<T> {
     let settings = Settings::load(config)?;
     let _telemetry = start_telemetry(role, &settings)?;
-    let store = open_store(&settings).await?;
+    let section: DatabaseSettings = settings.section("database")?;
+    let store = match Store::open_existing(&section).await {
+        Err(error @ StoreError::Missing(_)) => {
+            let layer = layer(&settings, &section)?;
+            let what = format!(
+                "{error} (from {layer}); this command makes none: call it where Kefu runs, or with its settings"
+            );
+            return Err(ExitError::refused(KEY, what).into());
+        }
+        opened => opened.map_err(explained)?,
+    };
     let outcome = match store.check_schema().await {
         Ok(()) => work(&store).await,
-        Err(error) => Err(refused_or_unexpected(error)),
+        Err(error) => Err(explained(error)),
     };
     store.close().await;
     outcome
 }
 
-/// The database of the settings. A command does not wait for one that is away.
-pub(super) async fn open_store(settings: &Settings) -> anyhow::Result<Store> {
+/// The database of the settings, made if it is not there. A command does not wait for one that is away.
+pub(super) async fn create_store(settings: &Settings) -> anyhow::Result<Store> {
     let section: DatabaseSettings = settings.section("database")?;
-    Store::open(&section).await.map_err(refused_or_unexpected)
+    Store::open(&section).await.map_err(explained)
 }
 
-pub(super) fn refused_or_unexpected(error: StoreError) -> anyhow::Error {
-    match error.is_refusal() {
-        true => ExitError::refused_for("database.url", &error).into(),
-        false => anyhow::Error::new(error).context("database.url"),
+/// What an error of the database means for a command: refused, away, or unexpected.
+pub(crate) fn explained(error: StoreError) -> anyhow::Error {
+    if error.is_refusal() {
+        return ExitError::refused_for(KEY, &error).into();
     }
+    match error.is_unavailable() || error.is_busy() {
+        true => ExitError::away(KEY, &error).into(),
+        false => anyhow::Error::new(error).context(KEY),
+    }
+}
+
+/// Where the URL of the database comes from, the strongest layer first.
+fn layer(settings: &Settings, section: &DatabaseSettings) -> anyhow::Result<String> {
+    let variables = std::env::vars_os().filter_map(|(name, value)| {
+        let name = name.into_string().ok().filter(|_| !value.is_empty())?;
+        let is_ours = ["KEFU_DATABASE__URL", "KEFU_DATABASE__URL_FILE"]
+            .iter()
+            .any(|known| known.eq_ignore_ascii_case(&name));
+        (is_ours || name == "DATABASE_URL").then_some(name)
+    });
+    if let Some(name) = variables.max_by_key(|name| name.len()) {
+        return Ok(name);
+    }
+    let default: DatabaseSettings = Settings::reference_only()?.section("database")?;
+    let is_default = default.url.expose_secret() == section.url.expose_secret();
+    Ok(match settings.file().filter(|_| !is_default) {
+        Some(file) => file.display().to_string(),
+        None => format!("the default of {KEY}"),
+    })
 }

@@ -15,11 +15,19 @@ const SIGNED: [&str; 6] = [
 ];
 
 fn open(more: &[&[&str]]) -> Call {
-    kefu(&[&["callback", "open"], &OPENING[..], &more.concat()].concat())
+    with_settings(&[&["callback", "open"], &more.concat()[..]].concat())
 }
 
 fn seal(more: &[&str]) -> Call {
-    kefu(&[&["callback", "seal"], &OPENING[..], &RECEIVE_ID[..], more].concat())
+    with_settings(&[&["callback", "seal"], more].concat())
+}
+
+/// Token, key and corp of the samples stand in the settings.
+fn with_settings(arguments: &[&str]) -> Call {
+    kefu(arguments)
+        .set("KEFU_APPS__DEFAULT__CORP_ID", RECEIVE_ID[1])
+        .set("KEFU_APPS__DEFAULT__TOKEN", OPENING[1])
+        .set("KEFU_APPS__DEFAULT__ENCODING_AES_KEY", OPENING[3])
 }
 
 /// Exactly these bytes, and nothing to read beside them.

@@ -1,10 +1,12 @@
 //! The small commands: help, version, settings, migrate, events.
 
+use std::fs;
+
 use futures::future::join_all;
 
 use crate::stage::{Services, app, kefu};
 
-const COMMANDS: [&[&str]; 24] = [
+const COMMANDS: [&[&str]; 26] = [
     &[],
     &["demo"],
     &["run"],
@@ -27,6 +29,8 @@ const COMMANDS: [&[&str]; 24] = [
     &["bench"],
     &["bench", "ingress"],
     &["bench", "end-to-end"],
+    &["completions"],
+    &["version"],
     &["help"],
     &["help", "run"],
 ];
@@ -53,6 +57,24 @@ async fn the_version_is_one_line() {
     let ended = kefu(&["--version"]).end().await;
     ended.check_code(0);
     assert_eq!(ended.text(), format!("kefu {}\n", env!("CARGO_PKG_VERSION")));
+
+    let ended = kefu(&["version"]).end().await;
+    ended.check_code(0);
+    assert!(
+        ended
+            .text()
+            .starts_with(concat!("kefu ", env!("CARGO_PKG_VERSION"), " (rustc 1.")),
+        "{ended:?}"
+    );
+    let json = kefu(&["version", "--json"]).end().await.json();
+    assert_eq!(
+        (&json["name"], &json["version"]),
+        (&"kefu".into(), &env!("CARGO_PKG_VERSION").into())
+    );
+    assert!(
+        json["rustc"].is_string() && json["target"].as_str().unwrap().contains('-'),
+        "{json}"
+    );
 }
 
 #[tokio::test]
@@ -70,8 +92,60 @@ async fn bad_usage_is_two_and_says_nothing_on_stdout() {
         let ended = kefu(arguments).end().await;
         ended.check_code(2);
         assert_eq!(ended.text(), "", "{arguments:?}");
-        assert!(!ended.stderr.is_empty());
+        let says = |line: &String| line.starts_with("kefu: ") || line.contains("Usage: kefu");
+        assert!(ended.stderr.iter().any(says), "{arguments:?}: {ended:?}");
+        assert!(
+            !ended.stderr.iter().any(|line| line.starts_with("error")),
+            "{ended:?}"
+        );
     }
+}
+
+#[tokio::test]
+async fn an_option_for_settings_is_refused_where_none_are_read() {
+    for arguments in [
+        &["--config", "x.toml", "demo"][..],
+        &["demo", "--config", "x.toml"],
+        &["--config", "x.toml", "version"],
+        &["version", "--config", "x.toml"],
+        &["--config", "x.toml", "completions", "bash"],
+        &["completions", "bash", "--config", "x.toml"],
+    ] {
+        let ended = kefu(arguments).end().await;
+        ended.check_code(2);
+        assert!(
+            ended.stderr[0].starts_with("kefu: ") && ended.stderr[0].contains("--config"),
+            "{ended:?}"
+        );
+    }
+    // Where they are read it may stand in front, behind the group, and at the end.
+    for arguments in [
+        &["--config", "gone.toml", "events", "list"][..],
+        &["events", "--config", "gone.toml", "list"],
+        &["events", "list", "--config", "gone.toml"],
+        &["run", "--config", "gone.toml"],
+        &["callback", "seal", "--config", "gone.toml"],
+    ] {
+        let ended = kefu(arguments).end().await;
+        ended.check_code(2);
+        assert!(
+            ended.stderr[0].starts_with("kefu: gone.toml: cannot read"),
+            "{ended:?}"
+        );
+    }
+}
+
+#[tokio::test]
+async fn every_shell_gets_a_script_that_knows_the_commands() {
+    for shell in ["bash", "zsh", "fish", "elvish", "powershell"] {
+        let ended = kefu(&["completions", shell]).end().await;
+        ended.check_code(0);
+        let script = ended.text();
+        for word in ["dead-letters", "customer", "callback", "completions"] {
+            assert!(script.contains(word), "{shell}: {word}");
+        }
+    }
+    kefu(&["completions", "dos"]).end().await.check_code(2);
 }
 
 #[tokio::test]
@@ -141,7 +215,7 @@ async fn a_command_does_not_wait_for_a_database_that_is_away() {
             .set("DATABASE_URL", "postgres://kefu:hunter2@127.0.0.1:1/kefu")
             .end()
             .await;
-        ended.check_code(70);
+        ended.check_code(69);
         assert_eq!(ended.stderr.len(), 1, "{ended:?}");
         let line = &ended.stderr[0];
         assert!(
@@ -175,18 +249,27 @@ async fn a_database_is_migrated_once_however_many_try() {
 async fn an_empty_database_lists_no_events_and_an_unmigrated_one_says_what_to_do() {
     let folder = tempfile::tempdir().unwrap();
     let call = |arguments: &[&str]| kefu(arguments).within(folder.path()).end();
+    fs::create_dir(folder.path().join("kefu-data")).unwrap();
+    fs::write(folder.path().join("kefu-data/kefu.db"), "").unwrap();
     let early = call(&["events", "list"]).await;
     early.check_code(2);
+    let line = early.stderr.last().unwrap();
     assert!(
-        early.stderr.last().unwrap().starts_with("kefu: database.url: "),
-        "{early:?}"
-    );
-    assert!(
-        early.stderr.last().unwrap().contains("run `kefu migrate`"),
+        line.starts_with("kefu: database.url: ") && line.contains("run `kefu migrate`"),
         "{early:?}"
     );
 
-    call(&["migrate"]).await.check_code(0);
+    let migrated = call(&["migrate", "--json"]).await.json();
+    assert_eq!(migrated["from"], 0);
+    assert_eq!(
+        migrated["applied"].as_array().unwrap().last(),
+        Some(&migrated["version"])
+    );
+    let again = call(&["migrate", "--json"]).await.json();
+    assert_eq!(
+        (&again["from"], &again["applied"]),
+        (&migrated["version"], &Vec::<i64>::new().into())
+    );
     let json = call(&["events", "list", "--json"]).await;
     json.check_code(0);
     assert_eq!(json.text(), "");

@@ -105,6 +105,7 @@ async fn unknown_replies_are_listed_and_resolved_in_each_way() {
     })
     .await;
 
+    the_list_is_turned_over_and_narrowed(&desk, [&resent, &failed, &sent]).await;
     desk.resolve(&sent, "sent").await.check_code(0);
     desk.resolve(&failed, "failed").await.check_code(0);
     desk.resolve(&resent, "resend").await.check_code(0);
@@ -132,6 +133,49 @@ async fn unknown_replies_are_listed_and_resolved_in_each_way() {
     assert_eq!(desk.simulator.report().await["sends"], 4);
     assert!(desk.listed(&["--status", "open"]).await.is_empty());
     desk.close().await;
+}
+
+/// Newest first.
+async fn the_list_is_turned_over_and_narrowed(desk: &Desk, msgids: [&String; 3]) {
+    let mut more = Vec::new();
+    for (number, msgid) in msgids.into_iter().enumerate() {
+        let after: Vec<&str> = more.iter().map(String::as_str).collect();
+        let page = desk
+            .call(&[&["list", "--limit", "1"], &after[..]].concat())
+            .end()
+            .await;
+        page.check_code(0);
+        let text = page.text();
+        let (header, row) = text.split_once('\n').unwrap();
+        assert!(
+            header.starts_with("MSGID") && header.contains("SETTLED"),
+            "{header}"
+        );
+        assert!(row.starts_with(msgid.as_str()) && row.contains("1 of 1"), "{row}");
+        assert_eq!(page.stderr.len(), usize::from(number < 2), "{page:?}");
+        if let Some(words) = page.stderr.first().and_then(|line| line.strip_prefix("more: ")) {
+            more = words.split(' ').map(str::to_owned).collect();
+        }
+    }
+    let account = desk.listed(&["--customer", "li"]).await;
+    assert_eq!((account.len(), &account[0]["msgid"]), (1, &json!(msgids[1])));
+    let account = account[0]["account"].as_str().unwrap();
+    assert_eq!(desk.listed(&["--account", account]).await.len(), 3);
+    assert!(desk.listed(&["--account", "wk-other"]).await.is_empty());
+    assert!(desk.listed(&["--customer", "l"]).await.is_empty());
+    let bare = desk
+        .call(&["list", "--no-header", "--customer", "li"])
+        .end()
+        .await;
+    assert_eq!(
+        (bare.text().lines().count(), bare.stderr.len()),
+        (1, 0),
+        "{bare:?}"
+    );
+    desk.call(&["list", "--after", "nowhere"])
+        .end()
+        .await
+        .check_code(2);
 }
 
 #[tokio::test]

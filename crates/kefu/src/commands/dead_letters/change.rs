@@ -1,17 +1,22 @@
 //! What replaying and discarding have in common: which letters, one by one, and what is said about it.
 
+use kefu_domain::counted;
 use kefu_process::ExitError;
 use kefu_queue::Job;
 use kefu_store::{DeadLetterRow, LetterState, Store, StoreError};
 use serde_json::json;
 
-use super::{as_text, query};
+use super::list::as_table;
+use super::{kind, query};
 use crate::cli::ChangeLettersArgs;
-use crate::commands::store::refused_or_unexpected;
+use crate::commands::store::explained;
 use crate::output;
 
 /// Letters asked for at a time.
 const PAGE: u32 = 200;
+
+/// Longest bytes of a letter that are kept until all is told.
+const LETTER_BYTES_MAX: usize = 4096;
 
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) enum Change {
@@ -45,10 +50,11 @@ pub(super) async fn change(store: &Store, change: Change, args: &ChangeLettersAr
         args,
         done: Vec::new(),
     };
+    kind::check(store, &args.filter).await?;
     let more = match args.ids.is_empty() {
-        true => tally.filtered().await.map_err(refused_or_unexpected)?,
+        true => tally.filtered().await.map_err(explained)?,
         false => {
-            tally.named().await.map_err(refused_or_unexpected)?;
+            tally.named().await.map_err(explained)?;
             false
         }
     };
@@ -91,8 +97,10 @@ impl Tally<'_> {
 
     async fn one(&mut self, mut letter: DeadLetterRow) -> Result<(), StoreError> {
         let outcome = self.outcome(&letter).await?;
-        // Nobody looks at it again, and there may be many.
-        letter.raw = Vec::new();
+        // There may be many; short ones tell whom they are about.
+        if LETTER_BYTES_MAX < letter.raw.len() {
+            letter.raw = Vec::new();
+        }
         self.done.push((letter.seq, Some(letter), outcome));
         Ok(())
     }
@@ -127,27 +135,27 @@ impl Tally<'_> {
         if self.args.json {
             return self.tell_json(changed, more);
         }
-        for (id, letter, outcome) in &self.done {
-            match outcome {
-                Outcome::Changed if self.args.dry_run => {
-                    let text = letter.as_ref().map_or_else(String::new, as_text);
-                    output::line(text)?;
-                }
-                Outcome::Changed => (),
-                other => output::note(format_args!("dead letter {id}: {}", other.sentence()))?,
+        for (id, _, outcome) in &self.done {
+            if *outcome != Outcome::Changed {
+                output::note(format_args!("dead letter {id}: {}", outcome.sentence()))?;
             }
         }
-        let letters = if changed == 1 { "letter" } else { "letters" };
+        if self.args.dry_run {
+            let changed = self
+                .done
+                .iter()
+                .filter(|(_, _, outcome)| *outcome == Outcome::Changed);
+            as_table(changed.filter_map(|(_, letter, _)| letter.as_ref())).print(true)?;
+        }
+        let letters = counted(changed, "dead letter");
         match (self.change, self.args.dry_run) {
             (Change::Replay, false) if changed == 0 => output::line("0 dead letters will run again")?,
             (Change::Replay, false) => output::line(format_args!(
-                "{changed} dead {letters} will run again, published by a worker within seconds"
+                "{letters} will run again, published by a worker within seconds"
             ))?,
-            (Change::Replay, true) => output::line(format_args!("{changed} dead {letters} would run again"))?,
-            (Change::Discard, false) => output::line(format_args!("{changed} dead {letters} discarded"))?,
-            (Change::Discard, true) => {
-                output::line(format_args!("{changed} dead {letters} would be discarded"))?;
-            }
+            (Change::Replay, true) => output::line(format_args!("{letters} would run again"))?,
+            (Change::Discard, false) => output::line(format_args!("{letters} discarded"))?,
+            (Change::Discard, true) => output::line(format_args!("{letters} would be discarded"))?,
         }
         if more {
             output::note(format_args!(
@@ -194,8 +202,8 @@ impl Tally<'_> {
         };
         match self.count(no) {
             count if 0 < count && !self.args.ids.is_empty() => Err(ExitError::No(format!(
-                "{count} of {} dead letters were left as they are",
-                self.args.ids.len()
+                "{count} of {} left as before",
+                counted(self.args.ids.len(), "dead letter")
             ))
             .into()),
             _ => Ok(()),

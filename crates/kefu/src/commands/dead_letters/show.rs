@@ -1,15 +1,14 @@
-use kefu_domain::Millis;
-use kefu_process::{ExitError, clock};
+use kefu_process::ExitError;
 use kefu_store::{DeadLetterRow, Store};
 use serde_json::Value;
 
-use super::as_json;
+use super::list::as_json;
 use crate::cli::ShowLetterArgs;
-use crate::commands::store::refused_or_unexpected;
-use crate::output::{self, printable};
+use crate::commands::store::explained;
+use crate::output::{self, local, local_or_none, printable};
 
 pub(super) async fn show(store: &Store, args: &ShowLetterArgs) -> anyhow::Result<()> {
-    let letter = store.dead_letter(args.id).await.map_err(refused_or_unexpected)?;
+    let letter = store.dead_letter(args.id).await.map_err(explained)?;
     let letter = letter.ok_or_else(|| ExitError::No(format!("dead letter {}: there is none", args.id)))?;
     if args.raw {
         return Ok(output::bytes(&letter.raw)?);
@@ -25,11 +24,10 @@ pub(super) async fn show(store: &Store, args: &ShowLetterArgs) -> anyhow::Result
 }
 
 fn story(letter: &DeadLetterRow) -> String {
-    let at = |at: Option<Millis>| at.map_or_else(|| "-".to_owned(), |at| clock::rfc3339(at.0));
     let known = |text: &Option<String>| printable(text.as_deref().unwrap_or("-"));
     let since = letter
         .state_at
-        .map_or_else(String::new, |since| format!(" since {}", clock::rfc3339(since.0)));
+        .map_or_else(String::new, |since| format!(" since {}", local(since)));
     let lines = [
         (
             "letter",
@@ -46,13 +44,21 @@ fn story(letter: &DeadLetterRow) -> String {
         ("attempts", letter.attempts.to_string()),
         (
             "first error",
-            format!("{}  {}", at(letter.first_error_at), known(&letter.first_error)),
+            format!(
+                "{}  {}",
+                local_or_none(letter.first_error_at),
+                known(&letter.first_error)
+            ),
         ),
         (
             "last error",
-            format!("{}  {}", at(letter.error_at), known(&letter.last_error)),
+            format!(
+                "{}  {}",
+                local_or_none(letter.error_at),
+                known(&letter.last_error)
+            ),
         ),
-        ("archived", clock::rfc3339(letter.archived_at.0)),
+        ("archived", local(letter.archived_at)),
         ("trace", known(&letter.trace)),
         ("bytes", letter.raw_bytes.to_string()),
     ];

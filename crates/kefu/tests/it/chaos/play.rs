@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use tempfile::TempDir;
 use tokio::time::Instant;
 
-use crate::dead_letters::a_letter_is_wanted_again;
+use crate::replays::a_letter_is_wanted_again;
 use crate::stage::{Ended, Role, Services, Simulator, app_named, eventually, ingress, worker, worker_call};
 
 /// All roles end within this after they were asked to.

@@ -1,0 +1,61 @@
+//! A kind that no letter can have is a slip of the hand, and an empty list would hide it.
+
+use kefu_process::ExitError;
+use kefu_store::Store;
+
+use crate::cli::LetterFilterArgs;
+use crate::commands::store::explained;
+
+/// What Kefu itself publishes, and the word for bytes that are no job.
+const KNOWN: [&str; 5] = ["app.event", "kf.sync", "kf.turn", "kf.welcome", "none"];
+
+/// How like another word a word must be to be taken for it; 1 is the same.
+const LIKE_MIN: f64 = 0.8;
+
+/// Refuses a kind that is neither ours nor that of any letter: jobs of other versions have kinds of their own.
+pub(super) async fn check(store: &Store, filter: &LetterFilterArgs) -> anyhow::Result<()> {
+    let Some(kind) = filter.kind.as_deref() else {
+        return Ok(());
+    };
+    if KNOWN.contains(&kind) || store.has_letter_of_kind(kind).await.map_err(explained)? {
+        return Ok(());
+    }
+    let meant = meant(kind).map_or_else(String::new, |meant| format!("; did you mean {meant}?"));
+    Err(ExitError::refused(
+        "--kind",
+        format_args!(
+            "no letter has the kind {kind:?}; known are {}{meant}",
+            KNOWN.join(", ")
+        ),
+    )
+    .into())
+}
+
+fn meant(kind: &str) -> Option<&'static str> {
+    let likeness = |known: &&str| strsim::jaro_winkler(kind, known);
+    let nearest = KNOWN
+        .into_iter()
+        .max_by(|one, other| likeness(one).total_cmp(&likeness(other)))?;
+    (LIKE_MIN <= likeness(&nearest)).then_some(nearest)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_was_meant_is_found_where_it_is_near() {
+        for (kind, expected) in [
+            ("kf.trun", Some("kf.turn")),
+            ("kf.snyc", Some("kf.sync")),
+            ("kf.welcom", Some("kf.welcome")),
+            ("app_event", Some("app.event")),
+            ("KF.TURN", None),
+            ("nonne", Some("none")),
+            ("customers", None),
+            ("", None),
+        ] {
+            assert_eq!(meant(kind), expected, "{kind}");
+        }
+    }
+}
