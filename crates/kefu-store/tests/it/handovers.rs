@@ -194,7 +194,10 @@ async fn a_refused_hand_over_owes_its_messages_again_and_asks_no_more(database: 
     let turn = reload(store, &turn.lease).await;
     let refused: Vec<bool> = turn.owed.iter().map(|message| message.person_refused).collect();
     assert_eq!(refused, [true, true, false]);
+    // Nothing was decided: nobody is on duty.
     assert_eq!(store.refuse_handover(&turn.lease).await.unwrap(), Some(0));
+    let turn = reload(store, &turn.lease).await;
+    assert!(turn.owed.iter().all(|message| message.person_refused));
     let parts = decide(store, &turn, &["nobody is there"]).await;
     assert_eq!(
         parts.len(),
