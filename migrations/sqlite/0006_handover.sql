@@ -1,6 +1,8 @@
 -- A hand-over that is decided and not yet made: what the messages which ask for it carry as `reply_id`. Null: none.
 ALTER TABLE conversation ADD COLUMN handover TEXT;
 
+CREATE INDEX conversation_handover ON conversation (handover) WHERE handover IS NOT NULL;
+
 -- Its customer asked for a person whom WeCom did not give: it is answered without asking again.
 ALTER TABLE message ADD COLUMN person_refused BOOLEAN NOT NULL DEFAULT FALSE;
 

@@ -82,6 +82,7 @@ impl Store {
             end_welcomes(session).await?;
             let mut due = due_welcomes(session, i64::from(limit)).await?;
             end_notices(session).await?;
+            wake_handovers(session).await?;
             let left = i64::from(limit) - due.len() as i64;
             due.extend(due_notices(session, left).await?);
             let (accounts, conversations) = match session.is_postgres() {
@@ -129,6 +130,16 @@ async fn end_welcomes(session: &mut Session) -> Result<(), StoreError> {
         WHERE status = 'sending' AND taken_at <= now_ms - 120000";
     session.execute(LATE, &[]).await?;
     session.execute(UNKNOWN, &[]).await?;
+    Ok(())
+}
+
+/// A worker of a version before hand-overs, running beside this one, gives a conversation back without looking at one.
+async fn wake_handovers(session: &mut Session) -> Result<(), StoreError> {
+    const SQL: &str = "
+        UPDATE conversation SET wake_at = now_ms
+        FROM clock
+        WHERE handover IS NOT NULL AND wake_at IS NULL";
+    session.execute(SQL, &[]).await?;
     Ok(())
 }
 

@@ -21,6 +21,7 @@ pub(crate) enum Api {
     Send,
     ServiceState,
     Transfer,
+    Servicers,
     Accounts,
 }
 
@@ -32,6 +33,7 @@ impl Api {
             Api::Send => "send_msg",
             Api::ServiceState => "service_state",
             Api::Transfer => "service_state_trans",
+            Api::Servicers => "servicer_list",
             Api::Accounts => "account_list",
         }
     }

@@ -7,6 +7,15 @@ use kefu_settings::SettingsError;
 
 use crate::ReplySettings;
 
+/// What becomes of a wish for a person while nobody is on duty.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum OffDuty {
+    /// The customer is told so, and answered on.
+    Tell,
+    /// The customer waits in the pool all the same.
+    Wait,
+}
+
 /// Longest `reply.pool_wait`: the code on which the text leaves is dead after 48 h.
 const POOL_WAIT_MAX: Duration = Duration::from_secs(24 * 3600);
 
@@ -19,6 +28,7 @@ pub(crate) struct Replies {
     pub(crate) handover: Option<String>,
     /// When it cannot be; empty: the customer is answered as usual.
     pub(crate) handover_failed: String,
+    pub(crate) off_duty: OffDuty,
     /// In the pool, after so long.
     pub(crate) waiting: Option<(String, Duration)>,
 }
@@ -40,6 +50,7 @@ impl Replies {
             ),
             handover: one_part("reply.handover", &settings.handover)?,
             handover_failed: settings.handover_failed.trim().to_owned(),
+            off_duty: off_duty(&settings.handover_off_duty)?,
             waiting: waiting(settings)?,
         })
     }
@@ -61,6 +72,14 @@ impl Replies {
             .map(|word| short("reply.handover_keywords", word))
             .chain(rules.map(|word| short("reply.rules", word)))
             .collect()
+    }
+}
+
+fn off_duty(word: &str) -> Result<OffDuty, SettingsError> {
+    match word.trim() {
+        "tell" => Ok(OffDuty::Tell),
+        "wait" => Ok(OffDuty::Wait),
+        _ => Err(SettingsError::new("reply.handover_off_duty", "is tell or wait")),
     }
 }
 
@@ -167,11 +186,13 @@ mod tests {
     }
 
     #[test]
-    fn an_unknown_way_of_matching_is_refused() {
+    fn an_unknown_word_is_refused() {
         let error = read("reply.handover_match", "fuzzy").err().unwrap();
         assert_eq!(
             error.to_string(),
             "reply.handover_match: is intent, word or contains"
         );
+        let error = read("reply.handover_off_duty", "queue").err().unwrap();
+        assert_eq!(error.to_string(), "reply.handover_off_duty: is tell or wait");
     }
 }

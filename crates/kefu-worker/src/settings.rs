@@ -96,6 +96,8 @@ pub struct ReplySettings {
     pub handover: String,
     /// Said when it cannot go there; empty: the customer is answered as usual.
     pub handover_failed: String,
+    /// `tell` or `wait`: what becomes of a wish for a person while WeCom says that nobody receives.
+    pub handover_off_duty: String,
     /// How long a customer waits in the pool before `pool_text`; 0: for ever.
     #[serde(with = "humantime_serde")]
     pub pool_wait: Duration,

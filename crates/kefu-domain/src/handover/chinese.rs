@@ -8,7 +8,7 @@ use std::ops::Range;
 use super::Around;
 use tables::{
     ASKING, COMPLAINTS, ENDINGS, FILLERS, LABOUR, MACHINES, MAY_FOLLOW, NOT_REFUSALS, PERSONS, REFUSALS,
-    REPORTS, STOPS, TAILS, TOPICS, WANTS,
+    REPORTS, STOPS, TAILS, TIMES, TOPICS, WANTS,
 };
 
 /// Where the person stands in a keyword, such as 人工 in 转人工; `None` for words that name none.
@@ -28,6 +28,12 @@ pub(super) fn is_wish(around: &Around<'_>, person: bool) -> bool {
     }
     let lead = Lead::of(around.before);
     if asks_why(&lead) || is_identity(around) {
+        return false;
+    }
+    // 周末有人工吗: there is one, but when?
+    let asks = around.asks || around.after.ends_with(ASKING);
+    let when = TIMES.iter().any(|time| around.before.contains(time)) && asks;
+    if matches!(lead.stripped, "" | "有" | "有没有" | "还有") && when {
         return false;
     }
     lead.wants || !(is_about(around) || is_labour(around) || is_longer(around.after))
@@ -81,13 +87,17 @@ fn refused_before(around: &Around<'_>) -> bool {
         return false;
     }
     let head = &rest[..rest.len() - refusal.len()];
-    if is_either_or(head, refusal, stripped) || is_failure(head, refusal, stripped) || complains(rest, head) {
+    if is_either_or(head, refusal, stripped)
+        || is_failure(head, refusal, stripped)
+        || complains(rest, head, stripped)
+    {
         return false;
     }
-    // 没有人工吗: who asks whether there is none wants one.
+    // 没有人工吗, 居然没有人工: who misses one wants one.
     let there_is_none = matches!(*refusal, "没" | "没有" | "无") && matches!(stripped, "" | "有");
     let asks = around.asks || around.after.ends_with(ASKING);
-    if there_is_none && asks {
+    let misses = ["居然", "竟然", "竟", "都", "连", "你们", "你家", "这里", "这边"];
+    if there_is_none && (asks || misses.iter().any(|word| head.ends_with(word))) {
         return false;
     }
     // 不给我转人工 and 不转人工就投诉 tell that it is not done, not that it is not wanted.
@@ -117,10 +127,13 @@ fn is_failure(head: &str, refusal: &str, stripped: &str) -> bool {
     refusal == "不" && !head.is_empty() && result.is_some_and(|result| "到上去来成至回".contains(result))
 }
 
-fn complains(rest: &str, head: &str) -> bool {
-    COMPLAINTS
+/// 怎么不转人工, 还不转人工; but 还不需要人工 is none.
+fn complains(rest: &str, head: &str, stripped: &str) -> bool {
+    let needs = ["需", "用", "想", "要"]
         .iter()
-        .any(|complaint| head.contains(complaint) || rest.ends_with(complaint))
+        .any(|word| stripped.starts_with(word));
+    let said = |complaint: &&str| head.contains(*complaint) || (rest.ends_with(*complaint) && !needs);
+    COMPLAINTS.iter().any(said)
 }
 
 /// 人工不用了, 人工就算了.

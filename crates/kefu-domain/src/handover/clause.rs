@@ -96,14 +96,24 @@ pub(super) fn clauses(text: &str) -> Vec<Clause> {
         }
     }
     end(&mut clauses, &mut current, false);
+    // 转！人！工！
+    let one_by_one = clauses.iter().all(|clause| is_one_chinese(&clause.text));
+    if 1 < clauses.len() && one_by_one {
+        let text = clauses.iter().map(|clause| clause.text.as_str()).collect();
+        let asks = clauses.iter().any(|clause| clause.asks);
+        return vec![Clause { text, asks }];
+    }
     clauses
+}
+
+fn is_one_chinese(word: &str) -> bool {
+    word.chars().count() == 1 && !word.is_ascii()
 }
 
 fn end(clauses: &mut Vec<Clause>, current: &mut String, asks: bool) {
     let words: Vec<&str> = current.split(' ').filter(|word| !word.is_empty()).collect();
     // Characters one by one, as people write who take the word for filtered: 转 人 工.
-    let is_one_chinese = |word: &&str| word.chars().count() == 1 && !word.is_ascii();
-    let between = match 1 < words.len() && words.iter().all(is_one_chinese) {
+    let between = match 1 < words.len() && words.iter().all(|word| is_one_chinese(word)) {
         true => "",
         false => " ",
     };

@@ -43,6 +43,54 @@ const WISHES: &[&str] = &[
     "may", "have", "put", "pass", "escalate", "hand", "where", "send", "let", "help", "request", "require",
     "demand", "bring", "any", "there", "see", "but",
 ];
+/// What may follow a person in a short clause: anything else makes a name or a term of it (human milk).
+const MAY_FOLLOW: &[&str] = &[
+    "agent",
+    "agents",
+    "support",
+    "help",
+    "please",
+    "pls",
+    "plz",
+    "now",
+    "service",
+    "customer",
+    "representative",
+    "rep",
+    "operator",
+    "person",
+    "people",
+    "being",
+    "assistance",
+    "assistant",
+    "staff",
+    "here",
+    "there",
+    "asap",
+    "thanks",
+    "thank",
+    "immediately",
+    "again",
+    "today",
+    "not",
+    "only",
+    "chat",
+    "team",
+    "to",
+    "for",
+    "instead",
+    "who",
+    "human",
+    "real",
+    "live",
+    "urgently",
+    "quick",
+    "quickly",
+    "someone",
+    "reply",
+    "answer",
+    "s",
+];
 /// A clause with at most so many words beside the person is a wish as it stands: "human please", "a real human now".
 const SHORT: usize = 3;
 
@@ -56,7 +104,9 @@ pub(super) fn refused(before: &str) -> bool {
     // "I do not want a bot I want a human": a refusal of the first. But "do not get me a human" is one of the second.
     let begins_anew = |at: usize| {
         let is_verb = ["let", "give", "get", "connect"].contains(&words[at]);
-        NEW_THOUGHTS.contains(&words[at]) && !(is_verb && at == last + 1)
+        // "you do not need to get me a human": of the same thought.
+        let goes_on = at == last + 1 || words[at - 1] == "to";
+        NEW_THOUGHTS.contains(&words[at]) && !(is_verb && goes_on)
     };
     !(last + 1..words.len()).any(begins_anew)
 }
@@ -85,15 +135,18 @@ pub(super) fn is_wish(around: &Around<'_>) -> bool {
     let words = [words(around.before), words(around.after)].concat();
     // A Chinese clause with an English word in it is short of words and rich in sense.
     let is_chinese = |word: &&str| !word.is_ascii();
-    words.len() <= SHORT || words.iter().any(is_chinese) || words.iter().any(|word| WISHES.contains(word))
+    let next = around.after.split(' ').find(|word| !word.is_empty());
+    // The plural's ending stands behind the word.
+    let is_short = words.len() <= SHORT && next.is_none_or(|next| MAY_FOLLOW.contains(&next));
+    is_short || words.iter().any(is_chinese) || words.iter().any(|word| WISHES.contains(word))
 }
 
 /// "a human is not needed", "human not required".
 fn refused_behind(after: &str) -> bool {
     let after = after.trim_start();
-    ["is not ", "isn't ", "not ", "is un"]
+    ["is not ", "isn't ", "not ", "is un", "un"]
         .iter()
-        .any(|refusal| after.starts_with(refusal))
+        .any(|refusal| after.starts_with(refusal) || after.contains(&format!(" {refusal}")))
         && ["need", "necessary", "required", "wanted"]
             .iter()
             .any(|word| after.contains(word))
@@ -111,6 +164,10 @@ fn is_about(around: &Around<'_>) -> bool {
             .any(|word| ["talking", "speaking", "chatting"].contains(word))
         && (words.contains(&"am") || words.contains(&"i'm"));
     let told = around.after.split(' ').find(|word| !word.is_empty());
+    let hours = ["hours", "open", "work", "working"];
+    let hours = around.after.split(' ').any(|word| hours.contains(&word));
+    // "why would I need a human", "bot or human".
+    let asks = words.starts_with(&["why", "would"]) || words.ends_with(&["or"]);
     let told = told.is_some_and(|word| ["told", "said", "promised", "answered", "wrote"].contains(&word));
     const IDENTITY: &[&[&str]] = &[
         &["are", "you"],
@@ -127,5 +184,5 @@ fn is_about(around: &Around<'_>) -> bool {
         &["is", "that"],
     ];
     let is_identity = IDENTITY.iter().any(|ending| words.ends_with(ending));
-    is_identity || words == ["you"] || words == ["u"] || talks || told
+    is_identity || words == ["you"] || words == ["u"] || talks || told || hours || asks
 }

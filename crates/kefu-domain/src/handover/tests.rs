@@ -26,10 +26,10 @@ fn who_asks_for_a_person_is_heard() {
         人工！！！ | 🙏🙏人工🙏 | 转人工，谢谢 | 请帮我转人工客服 | 麻烦转接到人工 | 我想和真人聊 |
         换真人来 | 能不能转人工 | 可以转人工吗？ | 有没有人工客服 | 有人工吗 | 怎么转人工？ |
         如何联系人工 | 人工在吗 | 人工呢？ | 让人工来处理 | 这个问题太复杂了，麻烦人工看一下 |
-        机器人听不懂，人工 | 我特别需要人工 | 转 人 工 | 轉人工 | 請幫我轉人工客服 | 【转人工】 | “人工” |
+        机器人听不懂，人工 | 我特别需要人工 | 转 人 工 | 转！人！工！ | 居然没有人工 | 你们没有人工客服 | 现在有人工吗 | 人工入口在哪 | 轉人工 | 請幫我轉人工客服 | 【转人工】 | “人工” |
         转人工!!!快点 | 投诉！转人工 | 是不是要转人工才能退 | 要不要人工帮我看看 | 我要的是人工 |
         人工帮我查一下订单 | 人工智能听不懂，转人工 | 我要退款转人工 | 订单号12345人工 | 你好 人工 |
-        人工 退款 | 申请人工介入 | 不好意思转人工 | 愿不愿意转人工 | 没用，转人工 | 没收到货人工 | 请求人工 | 转真人客服",
+        人工 退款 | 申请人工介入 | 不好意思转人工 | 愿不愿意转人工 | 除非人工来处理 | 转人工业务办理 | 有人工服务吗 | 我要和人工商量一下 | 没用，转人工 | 没收到货人工 | 请求人工 | 转真人客服",
         true,
     );
 }
@@ -41,7 +41,8 @@ fn longer_words_ask_for_nobody() {
         人工成本太高 | 手工制作吗 | 无人工厂 | 工人工资怎么发 | 个人工作室可以开票吗 | 机器人工程师 |
         人工草坪一平米多少钱 | 要人工钻石 | 找人工智能专业的书 | 人工晶体手术 | 人工授精 | 人工流产套餐 |
         有真人图吗 | 真人版好看吗 | 真人秀 | 认真人 | 纯人工制作的 | 需要多少人工 | 包含人工吗 | 包人工吗 | 修手机人工多少 | 真人cos |
-        人工骨料 | 人工养殖的虾 | 人工翻译多少钱一千字 | 轉人工智慧 | 材料和人工分开算",
+        人工骨料 | 人工养殖的虾 | 人工翻译多少钱一千字 | 人工服务费怎么收 | 招聘人工客服吗 | 需要人工授粉 | 没人工作吗 |
+        真人工作室 | 非人工饲养 | 请人工资多少 | 轉人工智慧 | 材料和人工分开算",
         false,
     );
 }
@@ -50,13 +51,14 @@ fn longer_words_ask_for_nobody() {
 fn who_refuses_a_person_keeps_the_machine() {
     check(
         "不要人工 | 不用转人工，谢谢 | 不需要人工 | 别转人工 | 我没说要人工 | 不要给我转人工 |
-        请别转人工了 | 无需人工客服 | 没必要找人工 | 不想和人工聊 | 先不转人工 | 暂时不用人工 |
+        请别转人工了 | 无需人工客服 | 没必要找人工 | 不想和人工聊 | 先不转人工 | 还不需要人工 | 暂时不用人工 |
         不必转人工 | 我不是要人工 | 谁说要人工了 | 为什么要转人工 | 怎么又转人工 | 取消转人工 |
         怎么退出人工 | 人工就不用了 | 人工不需要，谢谢 | 人工？不用了 | 转人工，算了 | 不要 人工 |
         並不需要人工 | 没让你转人工 | 不用麻烦人工了 | 不用真人 | 我不同意转人工 |
         不希望转人工 | 不愿意转人工 | 不许转人工 | 没打算转人工 | 用不着人工 | 不打扰人工了 | 讨厌人工 | no human please |
         don't transfer me to a human | do not get me a human | not a human | I don’t want a human |
-        please do not connect me to a real person | human not needed | a human? no thanks |
+        please do not connect me to a real person | human not needed | human intervention not needed | you don't need to get a human |
+        not necessary to connect me to a human | a human? no thanks |
         never a human again",
         false,
     );
@@ -84,10 +86,10 @@ fn who_asks_about_persons_is_not_handed_over() {
     check(
         "你是人工还是机器人 | 你是人工智能吗 | 你是真人吗 | 是人工吗？ | 是不是真人 | 真人吗？ |
         人工还是机器人？ | 现在回复我的是人工吗 | 人工客服几点上班？ | 人工什么时候上班 |
-        人工客服电话是多少 | 人工服务时间 | 人工是什么意思 | 人工客服说可以退 | 人工客服态度怎么样 |
+        人工客服电话是多少 | 人工服务时间 | 什么时候有人工？ | 周末有人工客服吗 | 人工客服微信是多少 | 人工退款要多久 | 人工是什么意思 | 人工客服说可以退 | 人工客服态度怎么样 |
         人工答应我的赔偿 | 你不是人工吧 | 人工周末上班吗 | are you a human | Are you human or a bot? |
         is this a real person | you are not human | am I talking to a human | r u human | i am human |
-        a human told me yesterday | it's not a human",
+        a human told me yesterday | bot or human? | why would I need a human | human support hours | it's not a human",
         false,
     );
 }
@@ -95,15 +97,15 @@ fn who_asks_about_persons_is_not_handed_over() {
 #[test]
 fn english_words_are_whole() {
     check(
-        "human rights | humanity | inhuman | humane treatment | human-readable | human hair wig |
+        "human rights | human beings need water | what is a human being made of | humanity | inhuman | humane treatment | human-readable | human hair wig |
         human resources | superhuman | posthumanism | the human body |
         is this cream tested on human skin | human error | what does human trafficking mean |
-        humanoid robot | cats and human interaction in old books",
+        humanoid robot | human evolution | human milk | Human League album | human vs machine | cats and human interaction in old books",
         false,
     );
     check(
         "I want a human | talk to a human | human! | HUMAN | human please | ｈｕｍａｎ | a real human now |
-        can I speak with humans | get me a REAL PERSON | live agent | 转human |
+        can I speak with humans | let me talk to a human being | human support please | human help | agent human | I said human | hello human | get me a REAL PERSON | live agent | 转human |
         Could you connect me to a live agent? | I'd like to chat with a real person | where is the human |
         please, human | human human human | I would rather talk to a human |
         your bot is useless give me a human",

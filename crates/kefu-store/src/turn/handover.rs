@@ -123,8 +123,8 @@ impl Store {
         })
     }
 
-    /// Ends a hand-over that WeCom refuses for good: its messages are owed again, and neither they nor what came
-    /// meanwhile asks for a person any more. The messages owed again; `None`: the lease is lost.
+    /// Nobody comes: the messages of a hand-over that was decided are owed again, and nothing of what is owed asks for a
+    /// person any more. The messages owed again; `None`: the lease is lost.
     pub async fn refuse_handover(&self, lease: &ConversationLease) -> Result<Option<u64>, StoreError> {
         const AGAIN: &str = "
             UPDATE message SET
@@ -141,10 +141,10 @@ impl Store {
             if lease.hold(session).await?.is_none() {
                 return Ok(None);
             }
-            let Some(id) = owed(session, &lease.key).await? else {
-                return Ok(Some(0));
+            let again = match owed(session, &lease.key).await? {
+                Some(id) => session.execute(AGAIN, values![corp, account, customer, &id]).await?,
+                None => 0,
             };
-            let again = session.execute(AGAIN, values![corp, account, customer, &id]).await?;
             session.execute(REFUSED, values![corp, account, customer]).await?;
             clear(session, &lease.key).await?;
             Ok(Some(again))

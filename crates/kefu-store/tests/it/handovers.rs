@@ -16,6 +16,7 @@ conformance!(
     a_hand_over_whose_text_failed_is_made_all_the_same,
     a_hand_over_is_said_once_however_often_it_is_decided,
     a_hand_over_that_is_given_up_fails_its_messages,
+    a_hand_over_that_an_older_version_forgot_wakes,
     a_code_tells_of_the_hand_over_or_of_the_wait,
     a_newer_wait_ends_the_notice_of_an_older_one,
     a_notice_is_taken_once,
@@ -194,7 +195,10 @@ async fn a_refused_hand_over_owes_its_messages_again_and_asks_no_more(database: 
     let turn = reload(store, &turn.lease).await;
     let refused: Vec<bool> = turn.owed.iter().map(|message| message.person_refused).collect();
     assert_eq!(refused, [true, true, false]);
+    // Nothing was decided: nobody is on duty.
     assert_eq!(store.refuse_handover(&turn.lease).await.unwrap(), Some(0));
+    let turn = reload(store, &turn.lease).await;
+    assert!(turn.owed.iter().all(|message| message.person_refused));
     let parts = decide(store, &turn, &["nobody is there"]).await;
     assert_eq!(
         parts.len(),
@@ -274,6 +278,19 @@ async fn a_hand_over_that_is_given_up_fails_its_messages(database: &Database) {
     assert_eq!(database.handled("m1").await, "failed");
     let turn = crate::harness::turn(store, "wm1", "t3").await;
     assert_eq!(turn.next_step(), Step::Release);
+}
+
+async fn a_hand_over_that_an_older_version_forgot_wakes(database: &Database) {
+    let turn = decided(database, None).await;
+    database
+        .sql("UPDATE conversation SET lease_owner = NULL, lease_until = NULL, wake_at = NULL")
+        .await;
+    let due = database.store.due(200).await.unwrap();
+    let woken = Due::Conversation {
+        key: turn.lease.key.clone(),
+        app: "default".to_owned(),
+    };
+    assert_eq!(due, [woken]);
 }
 
 async fn a_code_tells_of_the_hand_over_or_of_the_wait(database: &Database) {

@@ -7,8 +7,9 @@ use crate::error::ApiError;
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Servicer {
     pub id: ServicerId,
-    /// Not the numbers of the event `servicer_status_change`. Departments have none.
-    pub receiving: bool,
+    /// `None` for departments, and for an app without the right to manage the account. Not the numbers of the event
+    /// `servicer_status_change`.
+    pub receiving: Option<bool>,
     /// Why not receiving: 0 stopped, 1 suspended.
     pub stop_type: Option<i64>,
 }
@@ -49,7 +50,7 @@ impl Client {
             };
             Some(Servicer {
                 id,
-                receiving: item.status == Some(0),
+                receiving: item.status.map(|status| status == 0),
                 stop_type: item.stop_type,
             })
         };

@@ -296,7 +296,7 @@ async fn servicers_and_customers_are_read() {
     let client = stub.client();
     let servicers = client.servicers("default", "wk 1").await.unwrap();
     let seen: Vec<_> = servicers.iter().map(|servicer| servicer.receiving).collect();
-    assert_eq!(seen, [true, false, false]);
+    assert_eq!(seen, [Some(true), Some(false), None]);
     assert_eq!(servicers[2].id, ServicerId::Department(3));
     assert_eq!(
         stub.calls("kf/servicer/list")[0].query,

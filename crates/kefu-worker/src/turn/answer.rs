@@ -31,7 +31,7 @@ pub(super) async fn answer(context: &Context, app: &App, turn: &Turn) -> Result<
     if let MaySend::No { handled, .. } = session::check(context, app, &turn.lease.key).await? {
         return handle_owed(context, turn, handled).await;
     }
-    if handover::begin(context, turn).await? {
+    if handover::begin(context, app, turn).await? {
         return Ok(Left::More);
     }
     // Before the model: while nothing may be sent, each further message would only make it answer anew.

@@ -2,32 +2,45 @@
 //! Kefu is silent from then on. Refused for good, the customer hears so, or is answered as usual; never both, and never
 //! nothing.
 
+use std::time::Duration;
+
 use kefu_domain::{Handled, SessionState};
 use kefu_process::crash::crash_point;
 use kefu_store::{Handover, OwedMessage, PoolCode, Turn};
 use kefu_wecom::ErrorClass;
-use kefu_wecom::client::Target;
+use kefu_wecom::client::{Servicer, Target};
 use metrics::counter;
-use tracing::{info, warn};
+use tokio::time::timeout;
+use tracing::{debug, info, warn};
 
 use super::session::{self, MaySend};
 use super::{Left, count, now, owed_ids};
 use crate::apps::App;
 use crate::away;
+use crate::calls::call;
 use crate::context::Context;
 use crate::jobs::hurry_notice;
 use crate::outcome::Fault;
 use crate::pause::{self, Api};
+use crate::replies::OffDuty;
 
 /// How often a turn fails for the call that moves the session before the customer is answered without a person: about
 /// three minutes of the usual steps. An open breaker is waited for and does not count.
 const FAILURES_MAX: u32 = 3;
 
+/// Longest time to ask who is on duty, which holds up a customer who asks for a person.
+const DUTY_WITHIN: Duration = Duration::from_secs(2);
+
 /// Decides on a hand-over if one of the owed messages asks for it; whether one did.
-pub(super) async fn begin(context: &Context, turn: &Turn) -> Result<bool, Fault> {
+pub(super) async fn begin(context: &Context, app: &App, turn: &Turn) -> Result<bool, Fault> {
     let (Some(last), true) = (turn.owed.last(), wants_person(context, turn)) else {
         return Ok(false);
     };
+    if context.replies.off_duty == OffDuty::Tell && nobody_is_on_duty(context, app, turn).await {
+        info!("conversation not handed over: nobody is on duty");
+        refuse(context, turn, "off_duty").await?;
+        return Ok(true);
+    }
     // Without budget it is said on the code of the move.
     let may_be_said = 0 < turn.budget.parts_left();
     let handover = Handover {
@@ -101,11 +114,41 @@ pub(super) async fn transfer(context: &Context, app: &App, turn: &Turn) -> Resul
         MaySend::No { handled, .. } => end(context, app, turn, handled, None).await,
         MaySend::Yes => {
             warn!("conversation not handed over: {error}");
-            let again = context.store.refuse_handover(&turn.lease).await?;
-            again.ok_or(Fault::LeaseLost)?;
-            counter!("kefu_handovers_total", "outcome" => "refused").increment(1);
+            refuse(context, turn, "refused").await?;
             Ok(Left::More)
         }
+    }
+}
+
+/// All that is owed is answered without a person.
+async fn refuse(context: &Context, turn: &Turn, outcome: &'static str) -> Result<(), Fault> {
+    let again = context.store.refuse_handover(&turn.lease).await?;
+    again.ok_or(Fault::LeaseLost)?;
+    counter!("kefu_handovers_total", "outcome" => outcome).increment(1);
+    Ok(())
+}
+
+/// Whether WeCom says of every person of the account that they do not receive. It need not say so, nor answer: then
+/// somebody may be there.
+async fn nobody_is_on_duty(context: &Context, app: &App, turn: &Turn) -> bool {
+    let account = turn.lease.key.account.as_str();
+    let asked = call(context, app, Api::Servicers, || {
+        context.wecom.servicers(&app.name, account)
+    });
+    match timeout(DUTY_WITHIN, asked).await {
+        Ok(Ok(Ok(servicers))) => {
+            let away = |servicer: &Servicer| servicer.receiving == Some(false);
+            !servicers.is_empty() && servicers.iter().all(away)
+        }
+        Ok(Ok(Err(error))) => {
+            debug!("who is on duty is not known: {error}");
+            false
+        }
+        Ok(Err(fault)) => {
+            debug!("who is on duty is not known: {fault}");
+            false
+        }
+        Err(_) => false,
     }
 }
 

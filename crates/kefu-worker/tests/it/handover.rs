@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use kefu_simulator::Effect;
-use kefu_simulator::world::ServicerAct;
+use kefu_simulator::world::{Servicer, ServicerAct};
 
 use crate::harness::{ACCOUNT, Kefu, Setup, tagged};
 
@@ -174,6 +174,54 @@ async fn written_meanwhile(kefu: &Kefu, texts: &[&str]) {
         kefu.writes("wm1", text).await;
     }
     kefu.handled_all(1 + texts.len()).await;
+}
+
+/// All persons of the account stop receiving.
+async fn off_duty(kefu: &Kefu) {
+    for servicer in ["AgentLi", "AgentWang"] {
+        kefu.simulator
+            .servicer_changes(servicer, Servicer::Stopped)
+            .await
+            .unwrap();
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn while_nobody_is_on_duty_the_customer_is_told_so_and_answered_on() {
+    let kefu = start().await;
+    off_duty(&kefu).await;
+    kefu.writes("wm1", "转人工").await;
+    kefu.handled_all(1).await;
+    assert_eq!((state(&kefu), kefu.replies("wm1")), (0, vec![NOBODY.to_owned()]));
+    kefu.writes("wm1", &tagged(2)).await;
+    kefu.handled_all(2).await;
+    assert_eq!(kefu.replies("wm1"), [NOBODY, "收到 #kf-t-2"]);
+    // Somebody begins.
+    kefu.simulator
+        .servicer_changes("AgentLi", Servicer::Receiving)
+        .await
+        .unwrap();
+    kefu.writes("wm1", "转人工").await;
+    kefu.handled_all(3).await;
+    assert_eq!((state(&kefu), kefu.calls(TRANS)), (2, 1));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn whether_somebody_is_on_duty_need_not_be_known() {
+    for (setting, fault) in [
+        ("wait", None),
+        ("tell", Some(error(60_011))),
+        ("tell", Some(error(-1))),
+    ] {
+        let kefu = start_with(|setup| setup.set("reply.handover_off_duty", setting)).await;
+        off_duty(&kefu).await;
+        if let Some(fault) = fault {
+            kefu.fault("kf/servicer/list", fault);
+        }
+        kefu.writes("wm1", "转人工").await;
+        kefu.handled_all(1).await;
+        assert_eq!((state(&kefu), kefu.replies("wm1")), (2, vec![COMES.to_owned()]));
+    }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -54,13 +54,16 @@ pub(super) const REFUSALS: &[&str] = &[
     "甭",
     "莫",
     "无",
+    "非",
 ];
 /// Verbs that end what is there: a question how to do that is still no wish.
 pub(super) const ENDINGS: &[&str] = &[
     "取消", "关闭", "关掉", "退出", "结束", "停止", "拒绝", "禁止", "屏蔽",
 ];
 /// Words that end like a refusal and are none.
-pub(super) const NOT_REFUSALS: &[&str] = &["特别", "分别", "区别", "级别", "个别", "有没", "有无"];
+pub(super) const NOT_REFUSALS: &[&str] = &[
+    "除非", "是非", "特别", "分别", "区别", "级别", "个别", "有没", "有无",
+];
 /// Before a refusal these make it a complaint: 为什么不转人工.
 pub(super) const COMPLAINTS: &[&str] = &[
     "怎么",
@@ -81,11 +84,11 @@ pub(super) const COMPLAINTS: &[&str] = &[
 pub(super) const ASKING: [char; 8] = ['吗', '么', '嘛', '吧', '啊', '呢', '呀', '嗎'];
 /// Work, not a person: 纯人工, 材料和人工.
 pub(super) const LABOUR: &[&str] = &[
-    "纯", "全", "半", "节省", "能省", "更省", "省下", "节约", "耗", "耗费", "多少", "含", "材料", "物料",
-    "耗材", "料和", "料跟", "辅料",
+    "招聘", "招", "应聘", "纯", "全", "半", "节省", "能省", "更省", "省下", "节约", "耗", "耗费", "多少",
+    "含", "材料", "物料", "耗材", "料和", "料跟", "辅料",
 ];
 /// What may follow a person's word that stands without a wish before it. Anything else makes it a longer word.
-pub(super) const MAY_FOLLOW: &str = "客服坐座台热在吗嘛么呢吧啊呀啦哦哈了来帮给接处回解介联办咨聊沟对谢快马立好可能有人请麻我你您哪怎什投退查售转为干咯喂嗨拜急直尽现就都也不没还是呼真支协答应坐赶出说多专顾助小老师 ";
+pub(super) const MAY_FOLLOW: &str = "客服坐座台热在吗嘛么呢吧啊呀啦哦哈了来帮给接处回解介联办咨聊沟对谢快马立好可能有人请麻我你您哪怎什投退查售转为干咯喂嗨拜急直尽现就都也不没还是呼真支协答应坐赶出说多专顾助小老师入 ";
 /// What a service is called behind its person.
 pub(super) const TAILS: &[&str] = &[
     "客服",
@@ -133,12 +136,29 @@ pub(super) const TOPICS: &[&str] = &[
     "啥意思",
     "区别",
     "多少",
+    "多久",
+    "怎么算",
+    "怎么计",
     "怎么样",
     "好不好",
+];
+/// Before a person who is there or not.
+pub(super) const TIMES: &[&str] = &[
+    "几点",
+    "什么时候",
+    "啥时候",
+    "周末",
+    "节假日",
+    "24小时",
+    "放假",
+    "春节",
+    "国庆",
 ];
 /// Directly behind the service: a report about it, or its number.
 pub(super) const REPORTS: &[&str] = &[
     "电话",
+    "微信",
+    "邮箱",
     "号码",
     "热线",
     "态度",

@@ -65,12 +65,11 @@ impl Model {
         let Some(conversation) = self.hold(lease) else {
             return false;
         };
-        let Some(id) = conversation.handover.take() else {
-            return true;
-        };
-        for message in self.of_handover(lease, &id) {
-            message.handled = message.recalled.then_some(Handled::Recalled);
-            message.reply_id = None;
+        if let Some(id) = conversation.handover.take() {
+            for message in self.of_handover(lease, &id) {
+                message.handled = message.recalled.then_some(Handled::Recalled);
+                message.reply_id = None;
+            }
         }
         let customer = lease.key.customer.as_str();
         for message in &mut self.messages {
