@@ -21,7 +21,6 @@ use lapin::options::QueueDeclareOptions;
 use lapin::types::FieldTable;
 use tokio::sync::watch;
 use tokio::time::timeout;
-use tracing::{info, warn};
 
 use self::address::Address;
 use self::connection::ConnectError;
@@ -92,10 +91,7 @@ pub(crate) async fn open(
         state: watch::Sender::default(),
     });
     let first = match Link::connect(&shared.address, &shared.names, 1).await {
-        Ok(link) => {
-            info!(url = shared.address.shown, "connected to the broker");
-            Some(link)
-        }
+        Ok(link) => Ok(link),
         Err(ConnectError::Refused(reason)) => {
             return Err(QueueError::Refused {
                 url: shared.address.shown.clone(),
@@ -103,12 +99,8 @@ pub(crate) async fn open(
             });
         }
         Err(ConnectError::Unavailable(reason)) => {
-            warn!(
-                url = shared.address.shown,
-                reason, "broker does not answer; trying on"
-            );
             shared.state.send_replace(State::unanswered(&reason));
-            None
+            Err(reason)
         }
     };
     let supervisor = Supervisor::new(Arc::clone(&shared), first);

@@ -26,7 +26,8 @@ const WATCHDOG_TIMEOUT: Duration = Duration::from_secs(5);
 /// Connects, watches, connects again; one attempt at a time, for ever.
 pub(crate) struct Supervisor {
     shared: Arc<Shared>,
-    first: Option<Arc<Link>>,
+    /// How the connection at the opening went, or why there was none. Told when it runs: a role says first who it is.
+    first: Result<Arc<Link>, String>,
 }
 
 /// Why a link is given up.
@@ -36,17 +37,24 @@ enum End {
 }
 
 impl Supervisor {
-    pub(super) fn new(shared: Arc<Shared>, first: Option<Arc<Link>>) -> Supervisor {
-        if let Some(link) = &first {
+    pub(super) fn new(shared: Arc<Shared>, first: Result<Arc<Link>, String>) -> Supervisor {
+        if let Ok(link) = &first {
             shared.state.send_replace(State::up(Arc::clone(link)));
         }
         Supervisor { shared, first }
     }
 
     pub(crate) async fn run(mut self, stop: CancellationToken) -> Result<(), QueueError> {
+        let first = std::mem::replace(&mut self.first, Err(String::new()));
+        let url = self.shared.address.shown.as_str();
+        match &first {
+            Ok(_) => info!(url, "connected to the broker"),
+            Err(reason) => warn!(url, reason, "broker does not answer; trying on"),
+        }
+        let mut first = first.ok();
         let mut generation = 1;
         loop {
-            let link = match self.first.take() {
+            let link = match first.take() {
                 Some(link) => link,
                 None => {
                     generation += 1;

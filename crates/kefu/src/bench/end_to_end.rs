@@ -5,6 +5,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use anyhow::Context;
+use kefu_domain::counted;
 use kefu_process::supervise;
 use kefu_settings::Settings;
 use kefu_simulator::{Handle, Script, Simulator, SimulatorSettings};
@@ -164,10 +165,10 @@ fn show(outcome: &Outcome, json: bool) -> anyhow::Result<()> {
     }
     let ms = |value: Option<f64>| value.map_or_else(|| "-".to_owned(), |value| format!("{value:.0} ms"));
     output::line(format_args!(
-        "{} messages of {} customers in {:.1} s: {:.0} messages/s, {:.0} replies/s; {} lost, {} answered twice\n\
+        "{} of {} in {:.1} s: {:.0} messages/s, {:.0} replies/s; {} lost, {} answered twice\n\
          callbacks: p99 {}   replies: p50 {}, p99 {}",
-        outcome.messages,
-        outcome.customers,
+        counted(outcome.messages, "message"),
+        counted(outcome.customers, "customer"),
         outcome.seconds,
         outcome.messages_per_second,
         outcome.replies_per_second,

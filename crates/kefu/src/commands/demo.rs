@@ -5,6 +5,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use anyhow::Context;
+use kefu_domain::counted;
 use kefu_process::{ExitError, stop_on_signal, supervise};
 use kefu_settings::Settings;
 use kefu_simulator::{Credentials, Handle, Report, Script, Simulator, SimulatorSettings};
@@ -148,12 +149,12 @@ pub(crate) fn show(report: &Report, json: bool) -> anyhow::Result<()> {
     }
     let ms = |value: Option<f64>| value.map_or_else(|| "-".to_owned(), |value| format!("{value:.0} ms"));
     output::line(format_args!(
-        "{} customers wrote {} messages: {} answered, {} lost, {} answered twice\n\
+        "{} wrote {}: {} answered, {} lost, {} answered twice\n\
          callbacks answered: p50 {}, p99 {}\n\
          from message to reply: p50 {}, p99 {}\n\
-         {} replies sent over {} pulls",
-        report.customers,
-        report.messages,
+         {} sent over {}",
+        counted(report.customers, "customer"),
+        counted(report.messages, "message"),
         report.answered,
         report.lost,
         report.duplicated,
@@ -161,8 +162,8 @@ pub(crate) fn show(report: &Report, json: bool) -> anyhow::Result<()> {
         ms(report.callback_p99_ms),
         ms(report.reply_p50_ms),
         ms(report.reply_p99_ms),
-        report.sends,
-        report.sync_calls,
+        counted(report.sends, "reply"),
+        counted(report.sync_calls, "pull"),
     ))?;
     Ok(())
 }
@@ -173,8 +174,10 @@ pub(crate) fn verdict(report: &Report) -> anyhow::Result<()> {
         return Ok(());
     }
     let finding = format!(
-        "{} messages lost, {} answered twice, {} answered to the wrong customer",
-        report.lost, report.duplicated, report.misdirected
+        "{} lost, {} answered twice, {} answered to the wrong customer",
+        counted(report.lost, "message"),
+        report.duplicated,
+        report.misdirected
     );
     Err(ExitError::No(finding).into())
 }

@@ -86,6 +86,6 @@ async fn the_official_samples_pass_from_the_wire_to_the_store() {
         .set_all(&services.settings())
         .end()
         .await;
-    assert_eq!(text.text().lines().count(), 1, "{text:?}");
+    assert_eq!(text.text().lines().count(), 2, "{text:?}");
     services.remove().await;
 }

@@ -2,7 +2,7 @@
 
 use serde_json::json;
 
-use crate::stage::{Simulator, both_roles, eventually};
+use crate::stage::{Services, Simulator, both_roles, eventually, ingress, worker};
 
 const VERSION: &str = env!("CARGO_PKG_VERSION");
 
@@ -39,4 +39,29 @@ async fn the_first_line_health_and_metrics_tell_the_version_and_the_last_line_th
         last.starts_with("stopped after ") && last.ends_with(" s, nothing left"),
         "{last}"
     );
+}
+
+#[tokio::test]
+async fn each_role_says_first_who_it_is_beside_a_broker_as_well() {
+    let services = Services::own().await;
+    let simulator = Simulator::start().await;
+    let roles = [
+        ("kefu-ingress", ingress(&services, &[]).await),
+        ("kefu-worker", worker(&services, &simulator.url, &[]).await),
+    ];
+    for (name, role) in roles {
+        role.running.says("connected to the broker").await;
+        assert_eq!(
+            role.running.log()[0]["message"],
+            format!("{name} {VERSION} starts")
+        );
+        role.running.terminate().await;
+        let ended = role.running.ended().await;
+        ended.check_code(0);
+        assert!(
+            ended.stderr.last().unwrap().contains("stopped after "),
+            "{ended:?}"
+        );
+    }
+    services.remove().await;
 }
