@@ -33,8 +33,12 @@ fn code(text: &str) -> Vec<&str> {
 
 /// The first cell of every row, with the codes in it.
 fn rows(text: &str) -> Vec<&str> {
-    let cells = outside_code(text)
-        .filter(|line| line.starts_with("| `") || line.starts_with("| 0") || line.starts_with("| 7"));
+    let cells = outside_code(text).filter(|line| {
+        line.starts_with("| `")
+            || line
+                .strip_prefix("| ")
+                .is_some_and(|cell| cell.starts_with(|c: char| c.is_ascii_digit()))
+    });
     cells.filter_map(|line| line.split(" | ").next()).collect()
 }
 
@@ -54,7 +58,7 @@ fn every_link_of_the_chinese_readme_leads_somewhere() {
     for target in chinese
         .split("](")
         .skip(1)
-        .filter_map(|rest| rest.split(')').next())
+        .filter_map(|rest| rest.split([')', '#']).next())
     {
         assert!(
             target.starts_with("http") || folder.join(target).exists(),
