@@ -10,7 +10,7 @@ use kefu_process::{clock, trace};
 use kefu_queue::{Job, Lane, Verdict};
 use kefu_store::{Notice, NoticeOutcome};
 use kefu_wecom::client::{ServiceState, StateNow};
-use kefu_wecom::{ErrorClass, OutboundBody};
+use kefu_wecom::{ApiError, ErrorClass, OutboundBody};
 use metrics::counter;
 use secrecy::ExposeSecret;
 use serde::Deserialize;
@@ -58,11 +58,15 @@ pub(super) async fn run(context: &Context, job: &Job) -> Result<Verdict, JobErro
         info!("notice waits: its app is not in the settings");
         return Ok(Verdict::Done);
     };
-    let outcome = match still_waits(context, app, &notice).await? {
-        // Not known now: the row wakes again.
-        None => return Ok(Verdict::Done),
-        Some(false) => NoticeOutcome::Over,
-        Some(true) => {
+    let outcome = match place(context, app, &notice).await? {
+        // The row wakes again.
+        Place::NotKnown => return Ok(Verdict::Done),
+        Place::Elsewhere => NoticeOutcome::Over,
+        Place::Gone(error) => NoticeOutcome::Failed {
+            code: error.code(),
+            error: error.to_string(),
+        },
+        Place::Pool => {
             if !context.store.take_notice(&notice.id).await? {
                 return Ok(Verdict::Done);
             }
@@ -77,23 +81,37 @@ pub(super) async fn run(context: &Context, job: &Job) -> Result<Verdict, JobErro
     Ok(Verdict::Done)
 }
 
-/// Whether the customer is in the pool; `None`: WeCom does not say so now.
-async fn still_waits(context: &Context, app: &App, notice: &Notice) -> Result<Option<bool>, JobError> {
+/// Where the customer is by now.
+enum Place {
+    Pool,
+    Elsewhere,
+    /// WeCom knows no such conversation.
+    Gone(ApiError),
+    /// It cannot be asked now.
+    NotKnown,
+}
+
+async fn place(context: &Context, app: &App, notice: &Notice) -> Result<Place, JobError> {
     let (account, customer) = (notice.account.as_str(), notice.customer.as_str());
     let answer = call(context, app, Api::ServiceState, || {
         context.wecom.service_state(&app.name, account, customer)
     })
     .await;
     match answer {
-        Ok(Ok(StateNow { state, .. })) => Ok(Some(state == ServiceState::Pool)),
+        Ok(Ok(StateNow {
+            state: ServiceState::Pool,
+            ..
+        })) => Ok(Place::Pool),
+        Ok(Ok(_)) => Ok(Place::Elsewhere),
+        Ok(Err(error)) if error.class() == ErrorClass::Permanent => Ok(Place::Gone(error)),
         Ok(Err(error)) => {
             info!("session state not read, the notice waits: {error}");
-            Ok(None)
+            Ok(Place::NotKnown)
         }
         Err(Fault::StoreAway(error)) => Err(JobError::StoreAway(error)),
         Err(fault) => {
             info!("session state not read, the notice waits: {fault}");
-            Ok(None)
+            Ok(Place::NotKnown)
         }
     }
 }

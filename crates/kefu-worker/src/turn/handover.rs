@@ -187,8 +187,10 @@ async fn end(
         "hand-over of a conversation ended: {}",
         handled.as_str()
     );
-    // A database restored from before must not hand over a second time.
-    context.state.note_said(&turn.lease.key, &asked, now()).await;
+    if matches!(handled, Handled::Pool | Handled::Human) {
+        // A database restored from before must not hand over a second time.
+        context.state.note_said(&turn.lease.key, &asked, now()).await;
+    }
     if let Some(id) = ended.notice {
         hurry_notice(context, &app.name, &id).await;
     }

@@ -293,6 +293,29 @@ async fn who_is_no_longer_in_the_pool_is_not_told_to_wait() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_notice_waits_for_a_state_that_cannot_be_read_and_ends_with_its_customer() {
+    let kefu = start_with(|setup| {
+        setup.set("reply.pool_wait", "1s");
+        setup.set("reply.pool_text", WAITS);
+    })
+    .await;
+    kefu.writes("wm1", "转人工").await;
+    kefu.handled_all(1).await;
+    let read = kefu.calls("kf/service_state/get");
+    kefu.fault("kf/service_state/get", error(-1));
+    kefu.until("the state was asked for", async || {
+        read + 3 <= kefu.calls("kf/service_state/get")
+    })
+    .await;
+    assert_eq!(kefu.column(NOTICES).await, ["waiting pending"]);
+    kefu.simulator.clear_faults();
+    kefu.fault("kf/service_state/get", error(40_096));
+    kefu.change("UPDATE notice SET wake_at = 1").await;
+    until_notice(&kefu, "waiting failed").await;
+    assert_eq!(kefu.calls("kf/send_msg_on_event"), 0);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_wait_whose_notice_is_cut_off_is_not_told_twice() {
     let kefu = start_with(|setup| {
         setup.set("reply.pool_wait", "1s");

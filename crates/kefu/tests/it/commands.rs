@@ -185,6 +185,24 @@ async fn settings_are_checked_for_the_roles_that_are_named() {
 }
 
 #[tokio::test]
+async fn words_that_stand_in_many_messages_are_warned_of() {
+    let checked = kefu(&["settings", "--check"])
+        .set_all(&app())
+        .set("KEFU_REPLY__HANDOVER_KEYWORDS", "人,转人工")
+        .set("KEFU_REPLY__RULES", "hi => 您好")
+        .end()
+        .await;
+    checked.check_code(0);
+    let warned = |key: &str, word: &str| {
+        let line =
+            format!("kefu: warning: {key}: the word \"{word}\" is so short that it stands in many messages");
+        checked.stderr.contains(&line)
+    };
+    assert!(warned("reply.handover_keywords", "人"), "{checked:?}");
+    assert!(warned("reply.rules", "hi"), "{checked:?}");
+}
+
+#[tokio::test]
 async fn the_simulator_prints_the_settings_that_fit_it() {
     let printed = kefu(&["simulate", "--listen", "127.0.0.1:3900", "--settings"])
         .end()
