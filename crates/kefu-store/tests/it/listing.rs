@@ -14,6 +14,7 @@ use crate::harness::*;
 conformance!(
     events_are_narrowed_by_kind_app_and_time,
     events_tell_where_the_next_page_begins,
+    a_filter_that_hits_nothing_looks_at_a_bounded_number_of_rows,
     letters_are_narrowed_by_whom_they_are_about,
     letters_tell_where_the_next_page_begins,
     replies_are_narrowed_and_turned_over,
@@ -89,6 +90,29 @@ async fn events_tell_where_the_next_page_begins(database: &Database) {
         query.before = Some(more);
     }
     assert_eq!(seen, [4, 3, 1]);
+}
+
+async fn a_filter_that_hits_nothing_looks_at_a_bounded_number_of_rows(database: &Database) {
+    let bytes = match database.is_postgres() {
+        true => "BYTEA",
+        false => "BLOB",
+    };
+    let many = format!(
+        "INSERT INTO app_event (app, corp, hash, kind, received_at, raw, stored_at)
+        WITH RECURSIVE many(number) AS (SELECT 1 UNION ALL SELECT number + 1 FROM many WHERE number < 100002)
+        SELECT 'default', 'ww1', 'h' || number, CASE WHEN number = 1 THEN 'rare' ELSE 'text' END, number,
+            CAST('x' AS {bytes}), 1 FROM many ORDER BY number"
+    );
+    database.sql(&many).await;
+    let mut query = EventQuery {
+        kind: Some("rare"),
+        ..EventQuery::default()
+    };
+    let first = database.store.events(&query, 10).await.unwrap();
+    assert_eq!((first.rows.len(), first.more), (0, Some(3)));
+    query.before = first.more;
+    let second = database.store.events(&query, 10).await.unwrap();
+    assert_eq!((second.rows.len(), second.more), (1, None));
 }
 
 async fn archive(store: &Store, job_id: &str, kind: &str, raw: &str) {

@@ -70,7 +70,7 @@ const HOMES: &[(&str, &[&str])] = &[
     ),
     ("aes", &["kefu-wecom"]),
     ("cbc", &["kefu-wecom"]),
-    ("clap", &["kefu"]),
+    ("clap*", &["kefu"]),
     ("deadpool*", &["kefu-state"]),
     ("indicatif", &["kefu"]),
     ("lapin", &["kefu-queue"]),
