@@ -99,9 +99,9 @@ async fn a_filter_that_hits_nothing_looks_at_a_bounded_number_of_rows(database: 
     };
     let many = format!(
         "INSERT INTO app_event (app, corp, hash, kind, received_at, raw, stored_at)
-        WITH RECURSIVE row(number) AS (SELECT 1 UNION ALL SELECT number + 1 FROM row WHERE number < 100002)
+        WITH RECURSIVE many(number) AS (SELECT 1 UNION ALL SELECT number + 1 FROM many WHERE number < 100002)
         SELECT 'default', 'ww1', 'h' || number, CASE WHEN number = 1 THEN 'rare' ELSE 'text' END, number,
-            CAST('x' AS {bytes}), 1 FROM row ORDER BY number"
+            CAST('x' AS {bytes}), 1 FROM many ORDER BY number"
     );
     database.sql(&many).await;
     let mut query = EventQuery {
