@@ -69,6 +69,8 @@ pub(crate) enum Command {
     /// Run Kefu with your settings: both roles in one process, or the one you name
     Run(Configured<RunArgs>),
     /// Play WeCom and its customers towards a running Kefu
+    ///
+    /// The simulated corp takes `apps.default` of your settings if it is set, else fixed demonstration values.
     Simulate(Configured<SimulateArgs>),
     /// Bring the database schema to this version
     Migrate(Configured<MigrateArgs>),
@@ -153,7 +155,6 @@ pub(crate) enum Role {
     Worker,
 }
 
-/// The simulated corp takes `apps.default` of your settings if it is set, else fixed demonstration values.
 #[derive(Debug, Args)]
 pub(crate) struct SimulateArgs {
     /// Where the simulated WeCom listens: its API, its model and the customers' page. Whoever reaches it may play

@@ -7,11 +7,11 @@ use clap::{Args, Subcommand};
 /// A command that reads settings.
 #[derive(Debug, Args)]
 pub(crate) struct Configured<T: Args> {
+    #[command(flatten)]
+    pub(crate) args: T,
     /// Settings file; else $KEFU_CONFIG, else ./kefu.toml if it exists
     #[arg(long, value_name = "PATH")]
     pub(crate) config: Option<PathBuf>,
-    #[command(flatten)]
-    pub(crate) args: T,
 }
 
 /// A group of such commands; the option may stand at any place behind the group's name.
