@@ -2,12 +2,13 @@
 
 use kefu_process::ExitError;
 use kefu_store::Store;
+use kefu_worker::JOB_KINDS;
 
 use crate::cli::LetterFilterArgs;
 use crate::commands::store::explained;
 
-/// What Kefu itself publishes, and the word for bytes that are no job.
-const KNOWN: [&str; 5] = ["app.event", "kf.sync", "kf.turn", "kf.welcome", "none"];
+/// The word for bytes that are no job.
+const NO_JOB: &str = "none";
 
 /// How like another word a word must be to be taken for it; 1 is the same.
 const LIKE_MIN: f64 = 0.8;
@@ -17,7 +18,7 @@ pub(super) async fn check(store: &Store, filter: &LetterFilterArgs) -> anyhow::R
     let Some(kind) = filter.kind.as_deref() else {
         return Ok(());
     };
-    if KNOWN.contains(&kind) || store.has_letter_of_kind(kind).await.map_err(explained)? {
+    if known().any(|known| known == kind) || store.has_letter_of_kind(kind).await.map_err(explained)? {
         return Ok(());
     }
     let meant = meant(kind).map_or_else(String::new, |meant| format!("; did you mean {meant}?"));
@@ -25,17 +26,20 @@ pub(super) async fn check(store: &Store, filter: &LetterFilterArgs) -> anyhow::R
         "--kind",
         format_args!(
             "no letter has the kind {kind:?}; known are {}{meant}",
-            KNOWN.join(", ")
+            known().collect::<Vec<_>>().join(", ")
         ),
     )
     .into())
 }
 
+/// What Kefu itself publishes.
+fn known() -> impl Iterator<Item = &'static str> {
+    JOB_KINDS.into_iter().chain([NO_JOB])
+}
+
 fn meant(kind: &str) -> Option<&'static str> {
     let likeness = |known: &&str| strsim::jaro_winkler(kind, known);
-    let nearest = KNOWN
-        .into_iter()
-        .max_by(|one, other| likeness(one).total_cmp(&likeness(other)))?;
+    let nearest = known().max_by(|one, other| likeness(one).total_cmp(&likeness(other)))?;
     (LIKE_MIN <= likeness(&nearest)).then_some(nearest)
 }
 
@@ -49,6 +53,7 @@ mod tests {
             ("kf.trun", Some("kf.turn")),
             ("kf.snyc", Some("kf.sync")),
             ("kf.welcom", Some("kf.welcome")),
+            ("kf.notic", Some("kf.notice")),
             ("app_event", Some("app.event")),
             ("KF.TURN", None),
             ("nonne", Some("none")),
