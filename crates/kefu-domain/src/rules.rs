@@ -8,7 +8,11 @@ const RULES_MAX: usize = 1000;
 /// Why a rules text cannot be used. Lines count from 1.
 #[derive(Debug, Error, PartialEq, Eq)]
 pub enum InvalidRule {
-    #[error("line {line} is not `word, word => answer`")]
+    /// Most often a line break that TOML has made of a `\n`.
+    #[error(
+        "line {line} is not `word, word => answer`; a new line within an answer is written `\\n`, \
+         between \"\"\" in TOML `\\\\n`"
+    )]
     Shape { line: usize },
     #[error("line {line} has no word before `=>`")]
     NoWord { line: usize },
@@ -91,6 +95,36 @@ mod tests {
         check("\nno arrow", InvalidRule::Shape { line: 2 });
         check(" , => x", InvalidRule::NoWord { line: 1 });
         check("a =>", InvalidRule::NoAnswer { line: 1 });
+    }
+
+    #[test]
+    fn rules_are_read_as_the_reference_says() {
+        let text = r"
+            # 售后
+            退款、退货，refund, return => 请在订单页面申请。\n谢谢！
+
+            运费 => 满 99 元包邮 => 未满 8 元
+            营业时间=>9:00 到 21:00  # 节假日除外
+            #停用 => 不会说
+        ";
+        let rules = Rules::parse(text).unwrap();
+        let check = |asked: &str, answer: Option<&str>| assert_eq!(rules.answer(asked), answer, "{asked}");
+        for asked in ["怎么退款", "我要退货", "Refund?", "a return"] {
+            check(asked, Some("请在订单页面申请。\n谢谢！"));
+        }
+        check("运费多少", Some("满 99 元包邮 => 未满 8 元"));
+        check("营业时间", Some("9:00 到 21:00  # 节假日除外"));
+        for asked in ["停用", "售后", "、", "满 99 元"] {
+            check(asked, None);
+        }
+    }
+
+    #[test]
+    fn a_line_break_that_toml_has_made_is_named_with_what_to_write() {
+        let error = Rules::parse("退款 => 一\n二").unwrap_err().to_string();
+        let expected =
+            r#"line 2 is not `word, word => answer`; a new line within an answer is written `\n`, "#;
+        assert_eq!(error, format!(r#"{expected}between """ in TOML `\\n`"#));
     }
 
     #[test]

@@ -1,5 +1,7 @@
 //! The reference in two languages: the same keys in the same order with the same values, and every key explained in both.
 
+use std::collections::BTreeSet;
+
 use kefu_settings::{REFERENCE, REFERENCE_ZH};
 
 /// All lines but the explanations: values, sections, and the examples among the comments.
@@ -52,5 +54,29 @@ fn every_key_is_explained_in_chinese() {
             comment || line.is_empty() || line.starts_with('[') || in_lanes,
             "no explanation above: {line}"
         );
+    }
+}
+
+/// Numbers with their units: limits, statuses and versions, of every block between empty lines.
+fn figures(reference: &str) -> Vec<(&str, BTreeSet<&str>)> {
+    let is_part = |sign: char| sign.is_ascii_alphanumeric() || sign == '.' || sign == '_';
+    reference
+        .split("\n\n")
+        .map(|block| {
+            let words = block.split(|sign: char| !is_part(sign));
+            let figures = words
+                .map(|word| word.trim_end_matches('.'))
+                .filter(|word| word.starts_with(|sign: char| sign.is_ascii_digit()));
+            (block, figures.collect())
+        })
+        .collect()
+}
+
+#[test]
+fn explanations_in_both_languages_name_the_same_limits() {
+    let (english, chinese) = (figures(REFERENCE), figures(REFERENCE_ZH));
+    assert_eq!(english.len(), chinese.len(), "blocks between empty lines");
+    for ((block, english), (_, chinese)) in english.iter().zip(&chinese) {
+        assert_eq!(english, chinese, "{block}");
     }
 }

@@ -213,6 +213,8 @@ async fn the_simulator_prints_the_settings_that_fit_it() {
     for export in exports.lines() {
         let (name, value) = export.strip_prefix("export ").unwrap().split_once('=').unwrap();
         call = call.set(name, value.trim_matches('\''));
+        let described = include_str!("../../../../docs/simulator.md").contains(&format!("`{name}`"));
+        assert!(described, "{name} is not in docs/simulator.md");
     }
     call.end().await.check_code(0);
     assert!(
