@@ -18,6 +18,11 @@ pub(super) async fn run(config: Option<&Path>, args: &SettingsArgs) -> anyhow::R
         return effective(&Settings::load(config)?, args.json);
     }
     if !args.check {
+        let idle = [("--config", config.is_some()), ("--json", args.json)];
+        if let Some((option, _)) = idle.into_iter().find(|(_, given)| *given) {
+            let error = "is for --check and --effective; the reference is the same everywhere";
+            return Err(ExitError::refused(option, error).into());
+        }
         let reference = match args.language {
             Language::En => REFERENCE,
             Language::Zh => REFERENCE_ZH,
