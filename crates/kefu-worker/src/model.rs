@@ -10,6 +10,7 @@ mod question;
 mod refusal;
 mod stream;
 
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -47,6 +48,8 @@ pub(crate) struct Model {
     tokens_max: usize,
     questions: Arc<Semaphore>,
     last_failure: Arc<Mutex<Option<String>>>,
+    /// Whether the last turn that asked got an answer.
+    answers: Arc<AtomicBool>,
     complaints: Arc<Complaints>,
     breaker: Breaker,
 }
@@ -93,6 +96,7 @@ impl Model {
             tokens_max: settings.prompt_tokens_max,
             questions: Arc::new(Semaphore::new(settings.concurrency)),
             last_failure: Arc::default(),
+            answers: Arc::default(),
             complaints: Arc::default(),
             breaker: Breaker::new("model", breaker_wait),
         }))
@@ -101,6 +105,19 @@ impl Model {
     /// Asks for an answer to the owed lines. What a server refuses for its length or content is asked again without
     /// the history, then shortened; all questions together take no longer than one may.
     pub(crate) async fn ask(&self, history: &[Line], owed: &[Line], now: Millis) -> Asked {
+        let answers = self.answers.load(Ordering::Relaxed);
+        let asked = self.ask_smaller_and_smaller(history, owed, now, answers).await;
+        self.answers.store(asked.answer.is_ok(), Ordering::Relaxed);
+        asked
+    }
+
+    async fn ask_smaller_and_smaller(
+        &self,
+        history: &[Line],
+        owed: &[Line],
+        now: Millis,
+        answers: bool,
+    ) -> Asked {
         let until = Instant::now() + self.timeout + self.timeout.min(PLACE_WAIT_MAX);
         let whole = newest(&[history, owed].concat(), PROMPT_LINES_MAX, self.tokens_max);
         let first = self.question(&whole, now, until).await;
@@ -128,8 +145,12 @@ impl Model {
             let short = shortened_to(&alone, spent / 2);
             answer = self.question(&short, now, until).await;
         }
-        let refuses = smaller_helps(&answer);
-        let is_theirs = matches!(refuses, Some(Class::Content | Class::Unclear));
+        let is_theirs = match smaller_helps(&answer) {
+            Some(Class::Content) => true,
+            // One that does not say why may be that of a wrong setting, if nobody else is answered either.
+            Some(Class::Unclear) => answers,
+            _ => false,
+        };
         let unfit = if is_theirs { Unfit::Owed } else { Unfit::Nothing };
         Asked { answer, unfit }
     }

@@ -7,7 +7,7 @@ use reqwest::StatusCode;
 use serde_json::Value;
 
 use telling::by_words;
-use tidy::{tidy, without_echo};
+use tidy::{cut, flat, searched, without_echo};
 
 /// What helps.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -29,7 +29,8 @@ pub(crate) enum Class {
 pub(crate) struct Refusal {
     pub(crate) class: Class,
     pub(crate) status: Option<u16>,
-    /// The server's own words, or ours about what it sent; bounded, without control characters.
+    /// The server's own words, or ours about what it sent; bounded, without control characters. They may be shown only
+    /// once [`Refusal::without`] has taken out what is not the server's.
     pub(crate) words: String,
 }
 
@@ -46,7 +47,7 @@ impl Refusal {
         Refusal {
             class: by_status(status.as_u16(), &told),
             status: Some(status.as_u16()),
-            words: tidy(&words),
+            words: searched(&words),
         }
     }
 
@@ -87,7 +88,7 @@ impl Refusal {
         Refusal {
             class,
             status: None,
-            words: tidy(&words),
+            words: searched(&words),
         }
     }
 
@@ -122,7 +123,8 @@ impl Refusal {
         if let Some(key) = key.filter(|key| !key.is_empty()) {
             self.words = self.words.replace(key, "[key]");
         }
-        self.words = without_echo(&self.words, question);
+        let question: Vec<String> = question.iter().map(|line| flat(line)).collect();
+        self.words = cut(without_echo(&self.words, &question));
         self
     }
 }
@@ -324,10 +326,25 @@ mod tests {
     fn a_servers_words_are_kept_short_and_without_the_customers() {
         let refused = |body: &str| Refusal::of_status(StatusCode::BAD_REQUEST, body.as_bytes());
         assert_eq!(refused("<html>\r\n\tBad\u{0}Gateway").words, "<html> Bad Gateway");
-        assert_eq!(refused(&"长".repeat(500)).words.chars().count(), WORDS_MAX + 1);
+        let long = refused(&"长".repeat(500)).without(&[], None);
+        assert_eq!(long.words.chars().count(), WORDS_MAX + 1);
         let refusal =
             refused(r#"{"error":{"message":"bad input: 我的手机号是13800138000，请退款 (key sk-1)"}}"#);
         let refusal = refusal.without(&["我的手机号是13800138000，请退款"], Some("sk-1"));
         assert_eq!(refusal.words, "bad input: … (key [key])");
+        // Neither is known any more once a part of it is cut off.
+        for before in WORDS_MAX - 12..WORDS_MAX + 2 {
+            let body = "x".repeat(before) + "sk-secret-of-the-shop 我家住在人民路一号";
+            let refusal = refused(&body).without(
+                &["我家住在\n人民路一号", "我家住在人民路一号"],
+                Some("sk-secret-of-the-shop"),
+            );
+            let words = refusal.words;
+            assert!(!words.contains("sk-") && !words.contains('我'), "{words}");
+        }
+        // Its lines are joined in the server's words as in the question.
+        let refusal =
+            refused("你们说的\n  是：退款\n到哪\n一张卡 不行").without(&["退款\n到哪\n一张卡"], None);
+        assert_eq!(refusal.words, "你们说的 是：… 不行");
     }
 }

@@ -5,12 +5,24 @@ pub(super) const WORDS_MAX: usize = 200;
 /// So long a run of a question in a server's words is taken for the customer's.
 const ECHO_MIN: usize = 8;
 
-pub(super) fn tidy(words: &str) -> String {
+/// Longest piece that is searched for what is not the server's: what stands behind is not shown.
+const SEARCHED_MAX: usize = 4 * WORDS_MAX;
+
+/// In one line, and without control characters.
+pub(super) fn flat(words: &str) -> String {
     let flat: String = words
         .chars()
         .map(|sign| if sign.is_control() { ' ' } else { sign })
         .collect();
-    let words = flat.split_whitespace().collect::<Vec<_>>().join(" ");
+    flat.split_whitespace().collect::<Vec<_>>().join(" ")
+}
+
+/// Long enough that no echo is cut where it could no longer be known.
+pub(super) fn searched(words: &str) -> String {
+    flat(words).chars().take(SEARCHED_MAX).collect()
+}
+
+pub(super) fn cut(words: String) -> String {
     match words.char_indices().nth(WORDS_MAX) {
         Some((end, _)) => format!("{}…", &words[..end]),
         None => words,
@@ -18,7 +30,7 @@ pub(super) fn tidy(words: &str) -> String {
 }
 
 /// Replaces every run of so many signs that stands in the question, too.
-pub(super) fn without_echo(words: &str, question: &[&str]) -> String {
+pub(super) fn without_echo(words: &str, question: &[String]) -> String {
     let signs: Vec<char> = words.chars().collect();
     let mut is_echo = vec![false; signs.len()];
     for start in 0..(signs.len() + 1).saturating_sub(ECHO_MIN) {
