@@ -128,7 +128,11 @@ fn impossible_addresses_are_refused_with_the_key() {
         with(|settings| settings.proxy = Some("http://u:hidden@p:3128".into())),
         Ok(())
     );
-    let error = with(|settings| settings.proxy = Some("socks5://u:hidden@p".into())).unwrap_err();
+    assert_eq!(
+        with(|settings| settings.proxy = Some("socks5://u:hidden@p:1080".into())),
+        Ok(())
+    );
+    let error = with(|settings| settings.proxy = Some("ftp://u:hidden@p".into())).unwrap_err();
     assert!(
         error.starts_with("wecom.proxy: ") && !error.contains("hidden"),
         "{error}"
