@@ -18,7 +18,7 @@ pub(crate) const KF_WELCOME: &str = "kf.welcome";
 pub(crate) const KF_NOTICE: &str = "kf.notice";
 pub(crate) const APP_EVENT: &str = "app.event";
 
-/// Every kind that [`run`] knows.
+/// Every kind of job that a worker knows.
 pub const JOB_KINDS: [&str; 5] = [APP_EVENT, KF_NOTICE, KF_SYNC, KF_TURN, KF_WELCOME];
 
 /// The attempt of a job that the sweeper publishes for a row. It is no fresh wake-up, of which only the first failure
