@@ -56,7 +56,7 @@ struct Limits {
 pub fn problems(settings: &Settings) -> Vec<SettingsError> {
     let settings = &own(settings);
     let mut problems = Problems::of(settings);
-    problems.note_all(settings.lookalikes().iter().cloned());
+    problems.note_all(settings.mistakes().iter().cloned());
     problems.add(crash::check());
     if let Some(section) = problems.section::<IngressSettings>("ingress") {
         problems.add(section.check());

@@ -2,7 +2,7 @@
 
 use crate::node::{Node, Table, insert, promise_files};
 use crate::settings::SECTIONS;
-use crate::{SettingsError, reference};
+use crate::{Origin, SettingsError, reference};
 
 /// Variables which other programs know too, and the key each one sets.
 const WELL_KNOWN: [(&str, [&str; 2]); 3] = [
@@ -12,24 +12,18 @@ const WELL_KNOWN: [(&str, [&str; 2]); 3] = [
 ];
 
 /// The two layers of the environment, and which variable set which key.
+#[derive(Default)]
 pub(crate) struct Environment {
     pub(crate) well_known: Table,
     pub(crate) ours: Table,
     pub(crate) variables: Vec<(String, String)>,
-    /// Variables that lack an underscore to be a setting.
-    pub(crate) lookalikes: Vec<SettingsError>,
+    /// Variables that set nothing although somebody meant them to.
+    pub(crate) mistakes: Vec<SettingsError>,
 }
 
 impl Environment {
-    pub(crate) fn read(
-        environment: impl IntoIterator<Item = (String, String)>,
-    ) -> Result<Environment, SettingsError> {
-        let mut read = Environment {
-            well_known: Table::new(),
-            ours: Table::new(),
-            variables: Vec::new(),
-            lookalikes: Vec::new(),
-        };
+    pub(crate) fn read(environment: impl IntoIterator<Item = (String, String)>) -> Environment {
+        let mut read = Environment::default();
         // Those that win come last.
         let mut ours = Vec::new();
         for (variable, value) in environment {
@@ -41,41 +35,96 @@ impl Environment {
                 }
                 continue;
             }
-            let Some(name) = variable.strip_prefix("KEFU_") else {
-                continue;
-            };
-            let name = name.to_ascii_lowercase();
-            // Without `__` it is not ours: Kubernetes injects KEFU_INGRESS_SERVICE_HOST and many more.
-            if !name.contains("__") {
-                read.lookalikes.extend(lookalike(&variable, &name));
-                continue;
+            match meaning(&variable) {
+                Meaning::Setting(key) => {
+                    let path: Vec<&str> = key.split('.').collect();
+                    insert(&mut read.ours, &path, Node::Text(value));
+                    ours.push((key, variable));
+                }
+                Meaning::Mistake(error) => read.mistakes.push(error),
+                Meaning::None => (),
             }
-            let path: Vec<&str> = name.split("__").collect();
-            let key = path.join(".");
-            if !SECTIONS.contains(&path[0]) || path.iter().any(|part| part.is_empty()) {
-                let problem = format!(
-                    "unknown key, set by {variable}; known sections are {}",
-                    SECTIONS.join(", ")
-                );
-                return Err(SettingsError::new(key, problem));
-            }
-            insert(&mut read.ours, &path, Node::Text(value));
-            ours.push((key, variable));
         }
         read.variables.extend(ours);
-        promise_files(&mut read.ours, "")?;
-        Ok(read)
+        let variables = &read.variables;
+        let placed = promise_files(&mut read.ours, "").into_iter().map(|error| {
+            let by = variables.iter().rev().find(|(key, _)| key == error.key());
+            error.at(by.map(|(_, variable)| Origin::Variable(variable.clone())))
+        });
+        read.mistakes.extend(placed);
+        read
     }
 }
 
-/// A variable that is a setting's but for an underscore: without a word it would do nothing.
-fn lookalike(variable: &str, name: &str) -> Option<SettingsError> {
-    let key = reference::key_like(name)?;
-    let right = format!("KEFU_{}", key.replace('.', "__").to_ascii_uppercase());
-    Some(SettingsError::new(
-        key,
-        format!("is not set by {variable}, which does nothing; the variable is {right}"),
-    ))
+enum Meaning {
+    Setting(String),
+    Mistake(SettingsError),
+    /// Not ours: Kubernetes injects KEFU_INGRESS_SERVICE_HOST and many more.
+    None,
+}
+
+fn meaning(variable: &str) -> Meaning {
+    let Some(rest) = beginning(variable) else {
+        return Meaning::None;
+    };
+    let lower = rest.to_ascii_lowercase();
+    // With one underscore for every separator, however it was written.
+    let words: Vec<&str> = lower
+        .split(['_', '.', '-'])
+        .filter(|word| !word.is_empty())
+        .collect();
+    let joined = words.join("_");
+    let is_ours = variable.starts_with("KEFU_") && lower.contains("__");
+    if is_ours {
+        let path: Vec<&str> = lower.split("__").collect();
+        let key = path.join(".");
+        let is_whole = 1 < path.len() && path.iter().all(|part| !part.is_empty());
+        let is_plain = key.strip_suffix("_file").unwrap_or(&key);
+        let other = reference::key_like(&joined).filter(|_| !reference::is_known(is_plain));
+        if is_whole && SECTIONS.contains(&path[0]) && other.is_none() {
+            return Meaning::Setting(key);
+        }
+        return Meaning::Mistake(unknown(variable, &key, &path, &joined, other));
+    }
+    match reference::key_like(&joined) {
+        Some(key) => Meaning::Mistake(SettingsError::new(
+            &key,
+            format!(
+                "is not set by {variable}, which does nothing; the variable is {}",
+                right(&key, &joined)
+            ),
+        )),
+        None => Meaning::None,
+    }
+}
+
+/// The variable for a key, or for the file that its value stands in.
+fn right(key: &str, name: &str) -> String {
+    match name.ends_with("_file") {
+        true => format!("{}_FILE", reference::variable(key)),
+        false => reference::variable(key),
+    }
+}
+
+fn unknown(variable: &str, key: &str, path: &[&str], joined: &str, other: Option<String>) -> SettingsError {
+    let hint = match (other, reference::section_meant(path[0])) {
+        (Some(other), _) => format!("the variable is {}", right(&other, joined)),
+        (None, Some(section)) if !SECTIONS.contains(&path[0]) => {
+            format!(
+                "did you mean the section {section}? known are {}",
+                SECTIONS.join(", ")
+            )
+        }
+        _ => format!("known sections are {}", SECTIONS.join(", ")),
+    };
+    SettingsError::new(key, format!("unknown key, set by {variable}; {hint}"))
+}
+
+/// What stands behind our prefix, however that is written.
+fn beginning(variable: &str) -> Option<&str> {
+    let prefix = variable.get(..5)?;
+    let is_ours = prefix[..4].eq_ignore_ascii_case("kefu") && prefix.ends_with(['_', '.', '-']);
+    is_ours.then(|| &variable[5..])
 }
 
 /// The variables of this process that can be settings, refusing those that are not UTF-8.
@@ -83,8 +132,8 @@ pub(crate) fn variables() -> Result<Vec<(String, String)>, SettingsError> {
     let mut variables = Vec::new();
     for (name, value) in std::env::vars_os() {
         let Ok(name) = name.into_string() else { continue };
-        if name.starts_with("KEFU_") || WELL_KNOWN.iter().any(|(known, _)| *known == name) {
-            let is_setting = name.contains("__") || !name.starts_with("KEFU_");
+        if beginning(&name).is_some() || WELL_KNOWN.iter().any(|(known, _)| *known == name) {
+            let is_setting = name.contains("__") || beginning(&name).is_none();
             match value.into_string() {
                 Ok(value) => variables.push((name, value)),
                 Err(_) if is_setting => return Err(SettingsError::new(&name, "is not valid UTF-8")),
@@ -93,4 +142,69 @@ pub(crate) fn variables() -> Result<Vec<(String, String)>, SettingsError> {
         }
     }
     Ok(variables)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn told(variable: &str) -> Option<String> {
+        match meaning(variable) {
+            Meaning::Mistake(error) => Some(error.to_string()),
+            Meaning::Setting(_) | Meaning::None => None,
+        }
+    }
+
+    #[test]
+    fn a_variable_with_its_underscores_wrong_is_told_its_right_name() {
+        for (variable, expected) in [
+            ("KEFU_QUEUE_PREFIX", "KEFU_QUEUE__PREFIX"),
+            ("KEFU_AI_API_KEY_FILE", "KEFU_AI__API_KEY_FILE"),
+            ("KEFU_WORKER_SLOTS__HIGH", "KEFU_WORKER__SLOTS__HIGH"),
+            ("KEFU_WORKER__SLOTS_HIGH", "KEFU_WORKER__SLOTS__HIGH"),
+            ("KEFU_APPS_DEFAULT__CORP_ID", "KEFU_APPS__DEFAULT__CORP_ID"),
+            (
+                "KEFU_APPS__DEFAULT_SECRET_FILE",
+                "KEFU_APPS__DEFAULT__SECRET_FILE",
+            ),
+            ("KEFU_REPLY__HANDOVER__KEYWORDS", "KEFU_REPLY__HANDOVER_KEYWORDS"),
+            ("KEFU__QUEUE__PREFIX", "KEFU_QUEUE__PREFIX"),
+            ("KEFU.QUEUE.PREFIX", "KEFU_QUEUE__PREFIX"),
+            ("kefu_queue__prefix", "KEFU_QUEUE__PREFIX"),
+            ("Kefu_Log_Level", "KEFU_LOG__LEVEL"),
+        ] {
+            let told = told(variable).unwrap_or_else(|| panic!("{variable} is taken"));
+            assert!(
+                told.contains(variable) && told.ends_with(&format!(" {expected}")),
+                "{told}"
+            );
+        }
+    }
+
+    #[test]
+    fn settings_and_what_is_not_ours_are_no_mistakes() {
+        for variable in [
+            "KEFU_QUEUE__PREFIX",
+            "KEFU_queue__prefix",
+            "KEFU_APPS__MY_SHOP__SECRET_FILE",
+            "KEFU_APPS__DEFAULT_PREVIOUS__TOKEN",
+            "KEFU_APPS__DEFAULT__PREVIOUS__TOKEN",
+            "KEFU_INGRESS__LANES__MY_EVENT",
+            // Unknown, which is for the role to say that reads the section.
+            "KEFU_QUEUE__PREFX",
+            "KEFU_CONFIG",
+            "KEFU_CRASH_AT",
+            "KEFU_INGRESS_PORT",
+            "KEFU_INGRESS_SERVICE_HOST",
+            "KEFU_INGRESS_PORT_3001_TCP_ADDR",
+            "KEFU_STATE_PORT",
+            "KEFU",
+            "KEFUQUEUE__PREFIX",
+            "客服_QUEUE",
+        ] {
+            assert_eq!(told(variable), None, "{variable}");
+        }
+        let told = told("KEFU_QEUE__URL").unwrap();
+        assert!(told.contains("did you mean the section queue?"), "{told}");
+    }
 }

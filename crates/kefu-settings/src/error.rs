@@ -74,6 +74,12 @@ impl SettingsErrors {
     }
 }
 
+impl From<SettingsError> for SettingsErrors {
+    fn from(error: SettingsError) -> SettingsErrors {
+        SettingsErrors(vec![error])
+    }
+}
+
 impl fmt::Display for SettingsErrors {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let lines: Vec<String> = self.0.iter().map(ToString::to_string).collect();

@@ -7,6 +7,7 @@ mod effective;
 mod environment;
 mod error;
 mod forms;
+mod layer;
 mod node;
 mod origin;
 mod place;

@@ -93,8 +93,10 @@ pub(crate) fn replace(node: &mut Node, path: &[&str], by: Option<Node>) {
     }
 }
 
-/// Turns every `<key>_file = "path"` of one layer into `<key>` with the promise to read that file.
-pub(crate) fn promise_files(table: &mut Table, prefix: &str) -> Result<(), SettingsError> {
+/// Turns every `<key>_file = "path"` of one layer into `<key>` with the promise to read that file. What cannot be
+/// such a promise is left out and told.
+pub(crate) fn promise_files(table: &mut Table, prefix: &str) -> Vec<SettingsError> {
+    let mut mistakes = Vec::new();
     let names: Vec<String> = table
         .keys()
         .filter(|name| name.ends_with("_file"))
@@ -102,25 +104,27 @@ pub(crate) fn promise_files(table: &mut Table, prefix: &str) -> Result<(), Setti
         .collect();
     for name in names {
         let key = join(prefix, &name);
-        let target = name.trim_end_matches("_file").to_owned();
+        let target = name.strip_suffix("_file").unwrap_or(&name).to_owned();
+        let promise = table.remove(&name);
         if table.contains_key(&target) {
             let other = join(prefix, &target);
-            return Err(SettingsError::new(
-                key,
-                format!("`{other}` is set as well; set only one of them"),
-            ));
+            let problem = format!("`{other}` is set as well; set only one of them");
+            mistakes.push(SettingsError::new(key, problem));
+            continue;
         }
-        match table.remove(&name) {
-            Some(Node::Text(path)) if !path.is_empty() => table.insert(target, Node::File(path.into())),
-            _ => return Err(SettingsError::new(key, "must be the path of a file")),
-        };
+        match promise {
+            Some(Node::Text(path)) if !path.is_empty() => {
+                table.insert(target, Node::File(path.into()));
+            }
+            _ => mistakes.push(SettingsError::new(key, "must be the path of a file")),
+        }
     }
     for (name, node) in table {
         if let Node::Table(below) = node {
-            promise_files(below, &join(prefix, name))?;
+            mistakes.extend(promise_files(below, &join(prefix, name)));
         }
     }
-    Ok(())
+    mistakes
 }
 
 pub(crate) fn join(prefix: &str, name: &str) -> String {

@@ -11,9 +11,9 @@ use serde::de::value::StrDeserializer;
 use serde::de::{self, DeserializeOwned, DeserializeSeed, IntoDeserializer, Unexpected, Visitor};
 use serde::forward_to_deserialize_any;
 
-use crate::SettingsError;
 use crate::node::{Node, Table, join};
 use crate::place::{Unusable, absolute};
+use crate::{SettingsError, reference};
 
 /// A secret in a file is a line; more is a mistake in the path.
 const VALUE_BYTES_MAX: u64 = 64 * 1024;
@@ -32,6 +32,8 @@ struct Problem {
     key: Option<String>,
     /// A required key that is not there, in the table whose key is not known yet.
     missing: Option<&'static str>,
+    /// The keys that are known where one stands that is not.
+    known: Option<&'static [&'static str]>,
     what: String,
 }
 
@@ -47,7 +49,7 @@ impl Problem {
             };
         };
         let key = join(key, field);
-        let variable = format!("KEFU_{}", key.replace('.', "__").to_ascii_uppercase());
+        let variable = reference::variable(&key);
         Problem {
             what: format!("is missing; set it in the settings file or as {variable}"),
             key: Some(key),
@@ -57,13 +59,24 @@ impl Problem {
 
     fn finish(self, key: &str) -> SettingsError {
         let problem = self.at(key);
-        SettingsError::new(problem.key.unwrap_or_default(), problem.what.replace('\n', ", "))
+        let key = problem.key.unwrap_or_default();
+        let what = match problem.known {
+            Some(known) => {
+                let hint = reference::meant(&key)
+                    .map(|key| format!("did you mean {key}? "))
+                    .unwrap_or_default();
+                format!("unknown key; {hint}known here are {}", known.join(", "))
+            }
+            None => problem.what.replace('\n', ", "),
+        };
+        SettingsError::new(key, what)
     }
 
     fn new(what: String) -> Problem {
         Problem {
             key: None,
             missing: None,
+            known: None,
             what,
         }
     }
@@ -87,7 +100,14 @@ impl de::Error for Problem {
     }
 
     fn invalid_value(found: Unexpected<'_>, expected: &dyn de::Expected) -> Problem {
-        Problem::new(format!("expected {}, found {found}", spoken(expected)))
+        let range = match expected.to_string().as_str() {
+            "u8" => " from 0 to 255",
+            "u16" => " from 0 to 65535",
+            "u32" => " from 0 to 4294967295",
+            "u64" | "usize" => ", 0 or more",
+            _ => "",
+        };
+        Problem::new(format!("expected {}{range}, found {found}", spoken(expected)))
     }
 
     fn unknown_variant(found: &str, expected: &'static [&'static str]) -> Problem {
@@ -98,7 +118,10 @@ impl de::Error for Problem {
     }
 
     fn unknown_field(_: &str, expected: &'static [&'static str]) -> Problem {
-        Problem::new(format!("unknown key; known here are {}", expected.join(", ")))
+        Problem {
+            known: Some(expected),
+            ..Problem::new("unknown key".to_owned())
+        }
     }
 
     fn missing_field(field: &'static str) -> Problem {
@@ -134,7 +157,7 @@ impl Reader<'_> {
                 ..Problem::new(what)
             }),
             Node::List(_) => Err(Problem::new(
-                "expected text, found a list; write one text with commas, such as \"one,two\"".to_owned(),
+                "expected text, found a list; write one text with commas, such as \"人工,转人工\"".to_owned(),
             )),
             other => Err(de::Error::invalid_type(unexpected(other), &"text")),
         }

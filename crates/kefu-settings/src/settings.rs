@@ -10,9 +10,9 @@ use std::path::{Path, PathBuf};
 use serde::de::DeserializeOwned;
 
 use crate::environment::{self, Environment};
-use crate::node::{Node, Table, insert, join, merge, promise_files, replace, table_from_toml};
-use crate::place::{AsUser, absolute};
-use crate::{Origin, SettingsError, origin, read};
+use crate::layer::{self, Layer};
+use crate::node::{Node, Table, insert, join, merge, replace};
+use crate::{Origin, SettingsError, SettingsErrors, origin, read};
 
 /// The commented reference: every key with its default.
 pub const REFERENCE: &str = include_str!("../../../deploy/kefu.toml");
@@ -41,9 +41,6 @@ const FILE_DEFAULT: &str = "kefu.toml";
 /// Mistakes in one section that are told at once; whoever has more mends these first.
 const PROBLEMS_MAX: usize = 32;
 
-/// A settings file is a page or two; more is a mistake in the path.
-const FILE_BYTES_MAX: u64 = 1024 * 1024;
-
 /// All settings of this process, not yet typed.
 #[derive(Clone)]
 pub struct Settings {
@@ -51,20 +48,26 @@ pub struct Settings {
     file: Option<PathBuf>,
     /// Where each key was set last.
     origins: BTreeMap<String, Origin>,
-    /// Variables that look like settings and are none.
-    lookalikes: Vec<SettingsError>,
+    /// What stands in a layer and can be no setting, so that it is left out.
+    mistakes: Vec<SettingsError>,
 }
 
 impl Settings {
     /// Reads the file (argument, else `KEFU_CONFIG`, else `./kefu.toml` if it exists) and the environment.
-    pub fn load(config_path: Option<&Path>) -> Result<Settings, SettingsError> {
+    pub fn load(config_path: Option<&Path>) -> Result<Settings, SettingsErrors> {
+        Settings::load_to_check(config_path)?.without_mistakes()
+    }
+
+    /// The same for whoever tells all that is wrong at once: what can be no setting is left out, and stands in
+    /// [`Settings::mistakes`].
+    pub fn load_to_check(config_path: Option<&Path>) -> Result<Settings, SettingsError> {
         let named = config_path.map(Path::to_owned).or_else(|| {
             std::env::var_os("KEFU_CONFIG")
                 .filter(|path| !path.is_empty())
                 .map(PathBuf::from)
         });
         let file = named.or_else(|| Some(PathBuf::from(FILE_DEFAULT)).filter(|path| path.exists()));
-        let text = file.as_deref().map(read_file).transpose()?;
+        let text = file.as_deref().map(layer::read_file).transpose()?;
         let name = file
             .as_deref()
             .unwrap_or(Path::new(FILE_DEFAULT))
@@ -79,12 +82,17 @@ impl Settings {
     pub fn from_sources(
         file_text: Option<&str>,
         environment: impl IntoIterator<Item = (String, String)>,
-    ) -> Result<Settings, SettingsError> {
-        Settings::from_layers(FILE_DEFAULT, file_text, environment)
+    ) -> Result<Settings, SettingsErrors> {
+        Settings::from_layers(FILE_DEFAULT, file_text, environment)?.without_mistakes()
+    }
+
+    fn without_mistakes(self) -> Result<Settings, SettingsErrors> {
+        SettingsErrors::check(self.mistakes.clone())?;
+        Ok(self)
     }
 
     /// The defaults alone: neither file nor environment.
-    pub fn reference_only() -> Result<Settings, SettingsError> {
+    pub fn reference_only() -> Result<Settings, SettingsErrors> {
         Settings::from_sources(None, [])
     }
 
@@ -120,9 +128,10 @@ impl Settings {
         self.file.as_deref()
     }
 
-    /// Variables of the environment that somebody meant for settings, each with its right name.
-    pub fn lookalikes(&self) -> &[SettingsError] {
-        &self.lookalikes
+    /// What was left out because it can be no setting: unknown sections, and variables that somebody meant for
+    /// settings, each with its right name.
+    pub fn mistakes(&self) -> &[SettingsError] {
+        &self.mistakes
     }
 
     /// An error with the place where its value was set.
@@ -212,27 +221,34 @@ impl Settings {
         file_text: Option<&str>,
         environment: impl IntoIterator<Item = (String, String)>,
     ) -> Result<Settings, SettingsError> {
-        let mut root = layer_from_toml("deploy/kefu.toml", REFERENCE)?;
-        let mut origins = BTreeMap::new();
+        let mut settings = Settings {
+            root: Layer::from_toml("deploy/kefu.toml", REFERENCE)?.table,
+            file: None,
+            origins: BTreeMap::new(),
+            mistakes: Vec::new(),
+        };
         if let Some(text) = file_text {
-            merge(&mut root, layer_from_toml(file_name, text)?);
+            let layer = Layer::from_toml(file_name, text)?;
+            merge(&mut settings.root, layer.table);
             for (key, line) in origin::lines(text) {
                 let name = file_name.to_owned();
-                origins.insert(without_file(&key), Origin::File { name, line });
+                settings
+                    .origins
+                    .insert(without_file(&key), Origin::File { name, line });
             }
+            let placed = layer.mistakes.into_iter().map(|error| settings.placed(error));
+            settings.mistakes = placed.collect();
         }
-        let environment = Environment::read(environment)?;
-        merge(&mut root, environment.well_known);
-        merge(&mut root, environment.ours);
+        let environment = Environment::read(environment);
+        merge(&mut settings.root, environment.well_known);
+        merge(&mut settings.root, environment.ours);
         for (key, variable) in environment.variables {
-            origins.insert(without_file(&key), Origin::Variable(variable));
+            settings
+                .origins
+                .insert(without_file(&key), Origin::Variable(variable));
         }
-        Ok(Settings {
-            root,
-            file: None,
-            origins,
-            lookalikes: environment.lookalikes,
-        })
+        settings.mistakes.extend(environment.mistakes);
+        Ok(settings)
     }
 
     pub(crate) fn root(&self) -> &Table {
@@ -261,7 +277,7 @@ fn check_entry(key: &str, name: &str) -> Result<(), SettingsError> {
 
 /// What the reference has for a key.
 fn default_of(key: &str) -> Option<Node> {
-    let mut node = Node::Table(layer_from_toml("deploy/kefu.toml", REFERENCE).ok()?);
+    let mut node = Node::Table(Layer::from_toml("deploy/kefu.toml", REFERENCE).ok()?.table);
     for name in key.split('.') {
         let Node::Table(mut table) = node else { return None };
         node = table.remove(name)?;
@@ -278,44 +294,4 @@ impl fmt::Debug for Settings {
         });
         f.debug_map().entries(sections).finish()
     }
-}
-
-fn layer_from_toml(file_name: &str, text: &str) -> Result<Table, SettingsError> {
-    let parsed: toml::Table = text.parse().map_err(|error: toml::de::Error| {
-        // Only the message: the full text of the error quotes the line, which may hold a secret.
-        let line = error.span().map_or(0, |span| origin::line_of(text, &span));
-        SettingsError::new(
-            file_name,
-            format!("line {line}: {}", error.message().replace('\n', ", ")),
-        )
-    })?;
-    let mut layer = table_from_toml(parsed);
-    for (name, node) in &layer {
-        if !SECTIONS.contains(&name.as_str()) {
-            return Err(SettingsError::new(
-                name,
-                format!("unknown section; known are {}", SECTIONS.join(", ")),
-            ));
-        }
-        if !matches!(node, Node::Table(_)) {
-            return Err(SettingsError::new(
-                name,
-                format!("is a section: write its keys under [{name}]"),
-            ));
-        }
-    }
-    promise_files(&mut layer, "")?;
-    Ok(layer)
-}
-
-fn read_file(path: &Path) -> Result<String, SettingsError> {
-    let refuse = |problem: String| SettingsError::new(absolute(path).display().to_string(), problem);
-    let cannot = |error: std::io::Error| refuse(format!("cannot read the settings file: {error}{AsUser}"));
-    let bytes = std::fs::metadata(path).map_err(cannot)?.len();
-    if bytes > FILE_BYTES_MAX {
-        return Err(refuse(format!(
-            "is no settings file: {bytes} bytes, at most {FILE_BYTES_MAX} are read"
-        )));
-    }
-    std::fs::read_to_string(path).map_err(cannot)
 }

@@ -38,7 +38,7 @@ const OF_THE_INGRESS: [&str; 3] = ["token", "encoding_aes_key", "previous"];
 pub fn problems(settings: &Settings) -> Vec<SettingsError> {
     let settings = &own(settings);
     let mut problems = Problems::of(settings);
-    problems.note_all(settings.lookalikes().iter().cloned());
+    problems.note_all(settings.mistakes().iter().cloned());
     problems.add(crash::check());
     if let Some(section) = problems.section::<WorkerSettings>("worker") {
         problems.note_all(slots(&section.slots));

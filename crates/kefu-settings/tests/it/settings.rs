@@ -83,7 +83,7 @@ fn from(file: &str, environment: &[(&str, &str)]) -> Result<Settings, SettingsEr
     let environment = environment
         .iter()
         .map(|(name, value)| ((*name).to_owned(), (*value).to_owned()));
-    Settings::from_sources(Some(file), environment)
+    Settings::from_sources(Some(file), environment).map_err(|errors| errors.iter().next().unwrap().clone())
 }
 
 #[track_caller]
@@ -196,7 +196,8 @@ fn variables_that_are_no_settings_are_ignored() {
 
 #[test]
 fn unknown_keys_are_named_in_full() {
-    let known = "unknown key; known here are url, prefix, spool, spool_after, spool_max, retry_steps";
+    let known = "unknown key; did you mean queue.prefix? known here are url, prefix, spool, spool_after, spool_max, \
+        retry_steps";
     let queue = |file: &str, environment: &[(&str, &str)]| from(file, environment)?.section::<Queue>("queue");
     check_refused(
         queue("[queue]\nprefx = \"a\"", &[]),
@@ -217,7 +218,7 @@ fn unknown_keys_are_named_in_full() {
     assert!(
         error
             .to_string()
-            .starts_with("qeue: unknown section; known are apps, "),
+            .starts_with("qeue: unknown section; did you mean queue? known are apps, "),
         "{error}"
     );
     let error = from("", &[("KEFU_WORKER__SLOTS__TOP", "4")])
@@ -261,7 +262,7 @@ fn wrong_values_say_what_was_expected() {
     );
     let number = "worker.slots.high: expected a whole number, found string \"many\"";
     check_refused(worker("worker.slots.high", "many"), number);
-    let range = "worker.slots.low: expected a whole number, found integer `70000`";
+    let range = "worker.slots.low: expected a whole number from 0 to 65535, found integer `70000`";
     check_refused(worker("worker.slots.low", "70000"), range);
     check_refused(
         worker("worker.slots", "8"),
@@ -338,11 +339,11 @@ fn files_that_cannot_be_read_are_refused_only_where_they_are_used() {
     );
     check_refused(
         from("[apps.default]\nsecret = \"a\"\nsecret_file = \"b\"", &[]),
-        "apps.default.secret_file: `apps.default.secret` is set as well; set only one of them",
+        "apps.default.secret_file: `apps.default.secret` is set as well; set only one of them (kefu.toml, line 3)",
     );
     check_refused(
         from("[queue]\nurl_file = 3", &[]),
-        "queue.url_file: must be the path of a file",
+        "queue.url_file: must be the path of a file (kefu.toml, line 2)",
     );
 }
 
@@ -442,22 +443,38 @@ fn all_mistakes_are_told_at_once_with_their_places() {
 }
 
 #[test]
-fn a_variable_that_lacks_an_underscore_is_named_with_its_right_name() {
-    let settings = from(
-        "",
-        &[
-            ("KEFU_QUEUE_PREFIX", "a"),
-            ("KEFU_INGRESS_SERVICE_HOST", "10.0.0.1"),
-        ],
-    )
-    .unwrap();
-    let lookalikes: Vec<String> = settings.lookalikes().iter().map(ToString::to_string).collect();
-    assert_eq!(
-        lookalikes,
-        [
-            "queue.prefix: is not set by KEFU_QUEUE_PREFIX, which does nothing; the variable is KEFU_QUEUE__PREFIX"
-        ]
-    );
+fn what_can_be_no_setting_is_told_at_once_with_its_place() {
+    let file = "threads = 4\nlevel = \"info\"\n[queu]\nurl = \"amqp://hunter2\"\n[kitchen]\nsink = 1\n[apps.a]\n\
+        secret = \"s\"\nsecret_file = \"/run/s\"\ntoken_file = 3\n";
+    let environment = [
+        ("KEFU_QUEUE_PREFIX", "a"),
+        ("KEFU_WORKER__SLOTS_HIGH", "3"),
+        ("KEFU_INGRESS_SERVICE_HOST", "10.0.0.1"),
+        ("KEFU_DATABSE__URL", "postgres://hunter2"),
+        ("KEFU_APPS__A__ENCODING_AES_KEY", "x"),
+        ("KEFU_APPS__A__ENCODING_AES_KEY_FILE", "/run/k"),
+    ];
+    let environment = environment.map(|(name, value)| (name.to_owned(), value.to_owned()));
+    let refused = Settings::from_sources(Some(file), environment).unwrap_err();
+    let found: Vec<String> = refused.iter().map(ToString::to_string).collect();
+    for expected in [
+        "threads: stands above all sections, and belongs into one (kefu.toml, line 1)",
+        "level: stands above all sections, and belongs into one; did you mean log.level? (kefu.toml, line 2)",
+        "queu: unknown section; did you mean queue? known are apps, ",
+        "kitchen: unknown section; known are apps, ",
+        "apps.a.secret_file: `apps.a.secret` is set as well; set only one of them (kefu.toml, line 9)",
+        "apps.a.token_file: must be the path of a file (kefu.toml, line 10)",
+        "queue.prefix: is not set by KEFU_QUEUE_PREFIX, which does nothing; the variable is KEFU_QUEUE__PREFIX",
+        "worker.slots_high: unknown key, set by KEFU_WORKER__SLOTS_HIGH; the variable is KEFU_WORKER__SLOTS__HIGH",
+        "databse.url: unknown key, set by KEFU_DATABSE__URL; did you mean the section database? ",
+        "apps.a.encoding_aes_key_file: `apps.a.encoding_aes_key` is set as well; set only one of them (set by \
+            KEFU_APPS__A__ENCODING_AES_KEY_FILE)",
+    ] {
+        let hits = found.iter().filter(|line| line.starts_with(expected)).count();
+        assert_eq!(hits, 1, "{expected}: {found:#?}");
+    }
+    assert_eq!(found.len(), 10, "{found:#?}");
+    assert!(!found.concat().contains("hunter2"));
 }
 
 #[test]

@@ -10,7 +10,7 @@ use crate::commands::start_telemetry;
 use crate::roles::BothRoles;
 
 pub(super) async fn run(config: Option<&Path>, roles: &[Role]) -> anyhow::Result<()> {
-    let settings = Settings::load(config)?;
+    let settings = Settings::load_to_check(config)?;
     // What `kefu settings --check` finds, all of it, before anything is opened or said.
     SettingsErrors::check(problems(&settings, roles))?;
     let has = |role| roles.is_empty() || roles.contains(&role);

@@ -15,7 +15,7 @@ use crate::output;
 
 pub(super) async fn run(config: Option<&Path>, args: &SettingsArgs) -> anyhow::Result<()> {
     if args.effective {
-        return effective(&Settings::load(config)?, args.json);
+        return effective(&Settings::load_to_check(config)?, args.json);
     }
     if !args.check {
         let idle = [("--config", config.is_some()), ("--json", args.json)];
@@ -29,7 +29,7 @@ pub(super) async fn run(config: Option<&Path>, args: &SettingsArgs) -> anyhow::R
         };
         return Ok(output::bytes(reference.as_bytes())?);
     }
-    let settings = Settings::load(config)?;
+    let settings = Settings::load_to_check(config)?;
     let found = problems(&settings, &args.roles);
     let warned = warnings(&settings, &args.roles);
     if args.json {
