@@ -144,7 +144,7 @@ impl Queue {
         if url.starts_with("sqlite:") {
             check_roles(roles)
         } else if is_broker(url) {
-            rabbit::check(url, roles)
+            rabbit::check(url)
         } else {
             Err(unknown_engine())
         }

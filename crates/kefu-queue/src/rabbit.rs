@@ -52,8 +52,8 @@ pub(crate) struct Shared {
 const VISIT_END_MAX: Duration = Duration::from_secs(1);
 
 /// Whether the URL can be read.
-pub(crate) fn check(url: &str, roles: Roles) -> Result<(), QueueError> {
-    Address::parse(url, roles, None).map(drop)
+pub(crate) fn check(url: &str) -> Result<(), QueueError> {
+    address::read(url).map(drop)
 }
 
 /// Connects and goes away again, without declaring anything.

@@ -25,12 +25,7 @@ impl Address {
         roles: Roles,
         tls: Option<rustls::ClientConfig>,
     ) -> Result<Address, QueueError> {
-        // The parser's own text can quote the URL, password included.
-        let unreadable = |_| QueueError::Setting {
-            key: "queue.url",
-            reason: "is no URL such as amqp://user:password@host:5672/vhost".to_owned(),
-        };
-        let mut uri: AMQPUri = url.parse().map_err(unreadable)?;
+        let mut uri = read(url)?;
         // Brokers from 4.1 on refuse clients that ask for small frames, so none is asked for.
         uri.query.frame_max = None;
         uri.query.heartbeat.get_or_insert(HEARTBEAT_S);
@@ -60,6 +55,15 @@ impl Address {
             shown,
         })
     }
+}
+
+/// Only what stands in the URL: whether there are CA certificates for `amqps` is not asked.
+pub(super) fn read(url: &str) -> Result<AMQPUri, QueueError> {
+    // The parser's own text can quote the URL, password included.
+    url.parse().map_err(|_| QueueError::Setting {
+        key: "queue.url",
+        reason: "is no URL such as amqp://user:password@host:5672/vhost".to_owned(),
+    })
 }
 
 /// As it stands in a URL: the vhost `/`, which is the one of a broker as it comes, is the URL's own slash.

@@ -47,3 +47,18 @@ async fn impossible_settings_are_refused_by_name() {
     };
     check(wrong, "queue.spool_max: must be at least 1048576 bytes").await;
 }
+
+/// A check is made without certificates, and a start makes the check first.
+#[test]
+fn a_broker_that_is_spoken_to_encrypted_is_possible() {
+    for roles in [Roles::Both, Roles::IngressOnly, Roles::WorkerOnly] {
+        for url in ["amqps://u:hush@mq:5671/v", "amqps://mq"] {
+            Queue::check(&settings(url), roles).unwrap();
+        }
+        let error = Queue::check(&settings("amqps://u:hush@mq:port"), roles).unwrap_err();
+        assert!(
+            error.is_refusal() && !error.to_string().contains("hush"),
+            "{error}"
+        );
+    }
+}
