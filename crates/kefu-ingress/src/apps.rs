@@ -4,7 +4,6 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use kefu_settings::SettingsError;
-use kefu_wecom::settings::InvalidAppSettings;
 use kefu_wecom::{AppSettings, Keyring};
 use metrics::SharedString;
 
@@ -41,8 +40,7 @@ impl Apps {
             return Err(SettingsError::new("apps", problem));
         }
         let app = |(name, settings): (&String, &AppSettings)| {
-            let app = App::new(name, settings)
-                .map_err(|error| SettingsError::new(format!("apps.{name}.{}", error.key), error.reason))?;
+            let app = App::new(name, settings).map_err(|error| error.within(&format!("apps.{name}")))?;
             Ok((name.clone(), app))
         };
         let by_name = settings.iter().map(app).collect::<Result<_, SettingsError>>()?;
@@ -56,7 +54,7 @@ impl Apps {
 }
 
 impl App {
-    fn new(name: &str, settings: &AppSettings) -> Result<App, InvalidAppSettings> {
+    fn new(name: &str, settings: &AppSettings) -> Result<App, SettingsError> {
         Ok(App {
             name: SharedString::from_shared(Arc::from(name)),
             corp_id: settings.corp_id()?.to_owned(),

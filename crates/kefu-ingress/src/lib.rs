@@ -6,6 +6,7 @@
 
 mod apps;
 mod callback;
+mod check;
 mod elsewhere;
 mod health;
 mod job;
@@ -15,17 +16,16 @@ mod seldom;
 mod server;
 mod settings;
 
-use std::collections::BTreeMap;
 use std::time::Duration;
 
 use anyhow::Context;
-use kefu_process::{ExitError, crash, supervise, telemetry, tls};
+use kefu_process::{ExitError, supervise, telemetry, tls};
 use kefu_queue::{Outlet, Queue, QueueSettings, Roles};
-use kefu_settings::{Problems, Settings, SettingsError, SettingsErrors};
-use kefu_wecom::AppSettings;
+use kefu_settings::{Settings, SettingsErrors};
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
+pub use check::{problems, warnings};
 pub use job::{APP_EVENT, KF_SYNC};
 pub use server::Server;
 pub use settings::IngressSettings;
@@ -52,56 +52,18 @@ struct Limits {
     body_timeout: Duration,
 }
 
-/// Everything that is wrong with the settings the ingress reads; nothing is opened.
-pub fn problems(settings: &Settings) -> Vec<SettingsError> {
-    let settings = &own(settings);
-    let mut problems = Problems::of(settings);
-    problems.note_all(settings.mistakes().iter().cloned());
-    problems.add(crash::check());
-    if let Some(section) = problems.section::<IngressSettings>("ingress") {
-        problems.add(section.check());
-        problems.add(CallbackPath::parse(&section.path));
-        problems.add(Lanes::parse(&section.lanes));
-    }
-    problems.note_all(settings.quoted("apps"));
-    let apps: BTreeMap<String, AppSettings> = problems.entries("apps");
-    for (name, app) in &apps {
-        problems.add(Apps::new(&BTreeMap::from([(name.clone(), app.clone())])));
-    }
-    if !settings.has("apps") {
-        problems.add(Apps::new(&BTreeMap::new()));
-    }
-    let _: Option<QueueSettings> = problems.section("queue");
-    problems.finish()
-}
-
-/// What may be right and is probably not.
-pub fn warnings(settings: &Settings) -> Vec<SettingsError> {
-    let mut warnings = Problems::of(settings);
-    warnings.note_all(settings.padded("apps"));
-    for (name, app) in own(settings).entries::<AppSettings>("apps").unwrap_or_default() {
-        warnings.note_all(app.odd_corp_id(&name));
-    }
-    warnings.finish()
-}
-
-/// Without the secrets of apps, which only the worker needs and may be the only one to read.
-fn own(settings: &Settings) -> Settings {
-    settings.clone().without("apps", &["secret"])
-}
-
 /// Runs the ingress as a process of its own, until `stop`.
 pub async fn run(settings: &Settings, stop: CancellationToken) -> anyhow::Result<()> {
     // Before anything is connected, so that a wrong key is named although the broker is away.
-    SettingsErrors::check(problems(settings))?;
+    SettingsErrors::check(problems(settings, Roles::IngressOnly))?;
     let queue_settings: QueueSettings = settings.section("queue")?;
     let tls = tls::client_config_if(queue_settings.needs_tls())
         .map_err(|error| ExitError::refused("queue.url", error))?;
     let (queue, driver) = Queue::open(&queue_settings, Roles::IngressOnly, Some(tls))
         .await
-        .map_err(|error| match error.is_refusal() {
-            true => anyhow::Error::new(ExitError::refused_line(&error)),
-            false => anyhow::Error::new(error),
+        .map_err(|error| match error.refusal() {
+            Some(refusal) => anyhow::Error::new(settings.placed(refusal)),
+            None => anyhow::Error::new(error),
         })?;
     let server = Server::bind(settings, queue).await?;
     telemetry::first_line("kefu-ingress");

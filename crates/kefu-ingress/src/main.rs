@@ -2,13 +2,20 @@
 
 use std::process::ExitCode;
 
+use kefu_ingress::{problems, run, warnings};
 use kefu_process::{run_process, stop_on_signal, telemetry};
-use kefu_settings::Settings;
+use kefu_queue::Roles;
+use kefu_settings::{Settings, SettingsErrors};
+use tracing::warn;
 
 fn main() -> ExitCode {
     run_process("kefu-ingress", || async {
-        let settings = Settings::load(None)?;
+        let settings = Settings::load_to_check(None)?;
+        SettingsErrors::check(problems(&settings, Roles::IngressOnly))?;
         let _telemetry = telemetry::start("kefu-ingress", &settings.section("log")?)?;
-        kefu_ingress::run(&settings, stop_on_signal()?).await
+        for warning in warnings(&settings) {
+            warn!("{warning}");
+        }
+        run(&settings, stop_on_signal()?).await
     })
 }

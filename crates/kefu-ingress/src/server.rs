@@ -15,6 +15,7 @@ use tracing::info;
 
 use crate::apps::Apps;
 use crate::callback::{receive, verify};
+use crate::check::own;
 use crate::elsewhere::{Elsewhere, not_found, wrong_method};
 use crate::health::components;
 use crate::lanes::Lanes;
@@ -162,17 +163,19 @@ pub(crate) fn read(
     settings: &Settings,
 ) -> Result<(IngressSettings, CallbackPath, Apps, Lanes), SettingsError> {
     let section: IngressSettings = settings.section("ingress")?;
-    section.check()?;
+    if let Some(problem) = section.problems().into_iter().next() {
+        return Err(problem);
+    }
     let path = CallbackPath::parse(&section.path)?;
     let lanes = Lanes::parse(&section.lanes)?;
-    let apps = Apps::new(&crate::own(settings).entries("apps")?)?;
+    let apps = Apps::new(&own(settings).entries("apps")?)?;
     Ok((section, path, apps, lanes))
 }
 
 async fn open_outlet(settings: &Settings, queue: Queue) -> Result<(Outlet, SpoolDriver), SettingsError> {
     let section: QueueSettings = settings.section("queue")?;
     Outlet::open(queue, &section).await.map_err(|error| match error {
-        QueueError::Setting { key, reason } => SettingsError::new(key, reason),
+        QueueError::Refused(error) => error,
         other => SettingsError::new("queue.spool", other.to_string()),
     })
 }

@@ -36,14 +36,16 @@ pub struct IngressSettings {
 }
 
 impl IngressSettings {
-    /// Refuses values that cannot work; a timeout of zero would even mean none at all.
-    pub(crate) fn check(&self) -> Result<(), SettingsError> {
-        let refuse = |key: &str, problem: String| Err(SettingsError::new(format!("ingress.{key}"), problem));
+    /// Values that cannot work; a timeout of zero would even mean none at all.
+    pub(crate) fn problems(&self) -> Vec<SettingsError> {
+        let mut found = Vec::new();
+        let mut refuse =
+            |key: &str, problem: String| found.push(SettingsError::new(format!("ingress.{key}"), problem));
         if !(1..=BODY_BYTES_MAX).contains(&self.body_max) {
-            return refuse("body_max", format!("must be 1 to {BODY_BYTES_MAX} bytes"));
+            refuse("body_max", format!("must be 1 to {BODY_BYTES_MAX} bytes"));
         }
         if self.connections_max == 0 {
-            return refuse("connections_max", "must be at least 1".to_owned());
+            refuse("connections_max", "must be at least 1".to_owned());
         }
         let timeouts = [
             ("body_timeout", self.body_timeout),
@@ -52,9 +54,9 @@ impl IngressSettings {
         for (key, value) in timeouts {
             if value.is_zero() || TIMEOUT_MAX < value {
                 let problem = format!("must be more than 0 and at most {} s", TIMEOUT_MAX.as_secs());
-                return refuse(key, problem);
+                refuse(key, problem);
             }
         }
-        Ok(())
+        found
     }
 }

@@ -56,25 +56,6 @@ impl ExitError {
         }
         ExitError::Away(SettingsError::new(key, what))
     }
-
-    /// A refusal whose text already is `<key>: <what is wrong>`, as the libraries word theirs.
-    pub fn refused_line(error: &impl fmt::Display) -> ExitError {
-        let line = error.to_string();
-        let (key, what) = line.split_once(": ").unwrap_or(("settings", &line));
-        ExitError::refused(key, what)
-    }
-
-    /// The same for a text that names the service, or `key`'s section without a colon, and not the key.
-    pub fn refused_for(key: &str, error: &impl fmt::Display) -> ExitError {
-        let line = error.to_string();
-        let section = key.split_inclusive('.').next().unwrap_or(key);
-        match line.split_once(' ') {
-            Some((word, what)) if word.starts_with(section) => {
-                ExitError::refused(word.trim_end_matches(':'), what)
-            }
-            _ => ExitError::refused(key, line),
-        }
-    }
 }
 
 /// The exit code that belongs to an error.
@@ -168,24 +149,6 @@ mod tests {
         check(wrapped, 2, Some("kefu: queue.prefix: is empty"));
         let refused = ExitError::refused("database.url", "password\nrefused");
         check(refused.into(), 2, Some("kefu: database.url: password; refused"));
-    }
-
-    #[test]
-    fn a_refusal_that_names_no_key_gets_one() {
-        for (text, expected) in [
-            (
-                "pg://u@h: wrong password",
-                "kefu: database.url: pg://u@h: wrong password",
-            ),
-            ("database.pool must be 1", "kefu: database.pool: must be 1"),
-            ("database.pool: must be 1", "kefu: database.pool: must be 1"),
-        ] {
-            check(
-                ExitError::refused_for("database.url", &text).into(),
-                2,
-                Some(expected),
-            );
-        }
     }
 
     #[test]

@@ -78,6 +78,28 @@ pub fn bind(address: SocketAddr, key: &str) -> Result<TcpListener, SettingsError
     listen(address).map_err(refuse)
 }
 
+/// Addresses of one machine, each with its key, of which two cannot both be taken. Port 0 takes a free one.
+pub fn clashes(addresses: &[(&str, SocketAddr)]) -> Vec<SettingsError> {
+    let takes_all =
+        |all: SocketAddr, one: SocketAddr| all.ip().is_unspecified() && (all.is_ipv6() || one.is_ipv4());
+    let meets = |one: SocketAddr, other: SocketAddr| {
+        let is_same = one.ip().to_canonical() == other.ip().to_canonical();
+        let is_taken = is_same || takes_all(one, other) || takes_all(other, one);
+        one.port() != 0 && one.port() == other.port() && is_taken
+    };
+    let mut found = Vec::new();
+    for (place, (key, address)) in addresses.iter().enumerate() {
+        let other = addresses[..place]
+            .iter()
+            .find(|(_, other)| meets(*other, *address));
+        if let Some((other, _)) = other {
+            let problem = format!("{address} is that of {other} as well; give it another port");
+            found.push(SettingsError::new(*key, problem));
+        }
+    }
+    found
+}
+
 fn listen(address: SocketAddr) -> io::Result<TcpListener> {
     let socket = if address.is_ipv4() {
         TcpSocket::new_v4()?
@@ -126,4 +148,28 @@ pub fn serve(
         .shutdown_signal(stop.cancelled_owned())
         .listen(listener)?;
     Ok(server.run())
+}
+
+#[cfg(test)]
+mod tests {
+    #[test]
+    fn one_port_for_two_is_seen_wherever_it_would_be_refused() {
+        let check = |first: &str, second: &str, clashes: usize| {
+            let addresses = [
+                ("a.listen", first.parse().unwrap()),
+                ("b.listen", second.parse().unwrap()),
+            ];
+            assert_eq!(super::clashes(&addresses).len(), clashes, "{first} {second}");
+        };
+        check("127.0.0.1:3001", "127.0.0.1:3001", 1);
+        check("0.0.0.0:3001", "127.0.0.1:3001", 1);
+        check("10.0.0.1:3001", "0.0.0.0:3001", 1);
+        check("[::]:3001", "0.0.0.0:3001", 1);
+        check("[::]:3001", "127.0.0.1:3001", 1);
+        check("[::1]:3001", "[::]:3001", 1);
+        check("127.0.0.1:3001", "127.0.0.1:3002", 0);
+        check("127.0.0.1:3001", "127.0.0.2:3001", 0);
+        check("0.0.0.0:3001", "[::1]:3001", 0);
+        check("127.0.0.1:0", "127.0.0.1:0", 0);
+    }
 }

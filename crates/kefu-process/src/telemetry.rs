@@ -18,7 +18,7 @@ use tracing_subscriber::layer::SubscriberExt as _;
 use tracing_subscriber::{EnvFilter, Layer as _};
 
 use crate::{VERSION, color, metrics, tls};
-use kefu_settings::SettingsError;
+use kefu_settings::{Problems, Settings, SettingsError};
 
 mod lines;
 
@@ -96,9 +96,14 @@ pub fn start(role: &str, settings: &LogSettings) -> Result<Telemetry, SettingsEr
     })
 }
 
-/// Whether the section `log` is one to start with.
-pub fn check(settings: &LogSettings) -> Result<(), SettingsError> {
-    filter(&settings.level).map(drop)
+/// Everything that would keep telemetry from starting with these settings; nothing is installed or connected.
+pub fn problems(settings: &Settings) -> Vec<SettingsError> {
+    let mut problems = Problems::of(settings);
+    if let Some(log) = problems.section::<LogSettings>("log") {
+        problems.add(filter(&log.level));
+    }
+    problems.add(exporter());
+    problems.finish()
 }
 
 /// The first line of a role: which program this is. Said once its settings are good and nothing has refused it.
@@ -183,17 +188,18 @@ fn export_client(is_tls: bool) -> Result<reqwest::blocking::Client, String> {
     built.map_err(|error| error.to_string())
 }
 
-/// Without an exporter spans get their ids and are dropped at once, which costs next to nothing.
-fn provider(role: &str) -> Result<SdkTracerProvider, SettingsError> {
-    let is_set = |name: &&str| std::env::var_os(name).is_some_and(|value| !value.is_empty());
+fn is_set(name: &&str) -> bool {
+    std::env::var_os(name).is_some_and(|value| !value.is_empty())
+}
+
+/// Sends nothing before the first span has ended. `None` where no endpoint is set.
+fn exporter() -> Result<Option<SpanExporter>, SettingsError> {
     let endpoints = [
         "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT",
         "OTEL_EXPORTER_OTLP_ENDPOINT",
     ];
     let Some(endpoint) = endpoints.into_iter().find(is_set) else {
-        return Ok(SdkTracerProvider::builder()
-            .with_sampler(Sampler::AlwaysOff)
-            .build());
+        return Ok(None);
     };
     let refuse = |error: String| SettingsError::new(endpoint, format!("traces cannot be exported: {error}"));
     let is_tls = std::env::var(endpoint).is_ok_and(|url| url.starts_with("https:"));
@@ -202,6 +208,16 @@ fn provider(role: &str) -> Result<SdkTracerProvider, SettingsError> {
         .with_http_client(export_client(is_tls).map_err(refuse)?)
         .build()
         .map_err(|error| refuse(error.to_string()))?;
+    Ok(Some(exporter))
+}
+
+/// Without an exporter spans get their ids and are dropped at once, which costs next to nothing.
+fn provider(role: &str) -> Result<SdkTracerProvider, SettingsError> {
+    let Some(exporter) = exporter()? else {
+        return Ok(SdkTracerProvider::builder()
+            .with_sampler(Sampler::AlwaysOff)
+            .build());
+    };
     let resource = Resource::builder();
     let resource = match is_set(&"OTEL_SERVICE_NAME") {
         true => resource,

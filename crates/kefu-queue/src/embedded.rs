@@ -13,7 +13,7 @@ use std::time::Duration;
 use tokio::sync::{Notify, mpsc, oneshot, watch};
 use tokio::time::timeout;
 
-pub(crate) use self::file::{Closed, Missing};
+pub(crate) use self::file::{Closed, Missing, path};
 pub(crate) use self::slot::{Receipt, Slot};
 pub(crate) use self::stock::Stock;
 pub(crate) use self::writer::Writer;

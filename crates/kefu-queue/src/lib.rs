@@ -14,6 +14,7 @@ mod settings;
 mod story;
 
 mod backoff;
+mod check;
 mod copy;
 mod lock;
 

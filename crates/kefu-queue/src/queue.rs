@@ -2,18 +2,17 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
+use kefu_settings::SettingsError;
 use secrecy::ExposeSecret;
 use tokio_util::sync::CancellationToken;
 
+use crate::check;
 use crate::copy::{self, Copy};
 use crate::delivery::Source;
 use crate::embedded::{self, Embedded};
 use crate::job::BODY_BYTES_MAX;
 use crate::rabbit::{self, Rabbit};
 use crate::{Delivery, Job, Ladder, Lane, PublishError, QueueError, QueueSettings, Roles};
-
-/// Longest `queue.prefix`, in bytes.
-const PREFIX_BYTES_MAX: usize = 64;
 
 /// The queue, whichever engine runs it. Cheap to clone; works from any thread and runtime.
 #[derive(Clone)]
@@ -87,12 +86,10 @@ impl Queue {
         roles: Roles,
         tls: Option<rustls::ClientConfig>,
     ) -> Result<(Queue, Driver), QueueError> {
-        let ladder = Arc::new(ladder(settings)?);
-        check_prefix(&settings.prefix)?;
-        settings.check_spool()?;
+        Queue::check(settings, roles)?;
+        let ladder = Arc::new(check::ladder(settings)?);
         let url = settings.url.expose_secret();
         if let Some(path) = url.strip_prefix("sqlite:") {
-            check_roles(roles)?;
             let (embedded, writer) = embedded::open(path, Arc::clone(&ladder)).await?;
             let driver = Driver {
                 engine: DriverEngine::Embedded(Box::new(writer)),
@@ -104,7 +101,7 @@ impl Queue {
                 },
                 driver,
             ))
-        } else if is_broker(url) {
+        } else {
             let names = rabbit::Names::new(&settings.prefix, Arc::clone(&ladder));
             let (rabbit, supervisor) = rabbit::open(url, names, roles, tls).await?;
             let driver = Driver {
@@ -117,8 +114,6 @@ impl Queue {
                 },
                 driver,
             ))
-        } else {
-            Err(unknown_engine())
         }
     }
 
@@ -136,18 +131,16 @@ impl Queue {
     }
 
     /// Whether the settings are possible for a process with these roles; nothing is opened.
-    pub fn check(settings: &QueueSettings, roles: Roles) -> Result<(), QueueError> {
-        ladder(settings)?;
-        check_prefix(&settings.prefix)?;
-        settings.check_spool()?;
-        let url = settings.url.expose_secret();
-        if url.starts_with("sqlite:") {
-            check_roles(roles)
-        } else if is_broker(url) {
-            rabbit::check(url)
-        } else {
-            Err(unknown_engine())
-        }
+    pub fn check(settings: &QueueSettings, roles: Roles) -> Result<(), SettingsError> {
+        Queue::problems(settings, roles)
+            .into_iter()
+            .next()
+            .map_or(Ok(()), Err)
+    }
+
+    /// Everything that is wrong with the settings, for a process with these roles; nothing is opened.
+    pub fn problems(settings: &QueueSettings, roles: Roles) -> Vec<SettingsError> {
+        check::problems(settings, roles)
     }
 
     /// Puts the job into its lane; `Ok` means it is durable.
@@ -308,49 +301,4 @@ impl fmt::Debug for Consumer {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Consumer").finish_non_exhaustive()
     }
-}
-
-fn ladder(settings: &QueueSettings) -> Result<Ladder, QueueError> {
-    Ladder::parse(&settings.retry_steps).map_err(|error| QueueError::Setting {
-        key: "queue.retry_steps",
-        reason: error.to_string(),
-    })
-}
-
-fn is_broker(url: &str) -> bool {
-    url.starts_with("amqp://") || url.starts_with("amqps://")
-}
-
-fn unknown_engine() -> QueueError {
-    QueueError::Setting {
-        key: "queue.url",
-        reason: "must begin with sqlite:, amqp:// or amqps://".to_owned(),
-    }
-}
-
-fn check_roles(roles: Roles) -> Result<(), QueueError> {
-    if roles == Roles::Both {
-        return Ok(());
-    }
-    let reason = format!(
-        "an embedded queue (sqlite:) works only where ingress and worker run in one process; \
-         the {} alone needs amqp://",
-        roles.as_str()
-    );
-    Err(QueueError::Setting {
-        key: "queue.url",
-        reason,
-    })
-}
-
-fn check_prefix(prefix: &str) -> Result<(), QueueError> {
-    let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"._-".contains(&byte);
-    if (1..=PREFIX_BYTES_MAX).contains(&prefix.len()) && prefix.bytes().all(plain) {
-        return Ok(());
-    }
-    let reason = format!("must be 1 to {PREFIX_BYTES_MAX} letters, digits, dots, dashes or underscores");
-    Err(QueueError::Setting {
-        key: "queue.prefix",
-        reason,
-    })
 }

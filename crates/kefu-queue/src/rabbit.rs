@@ -56,6 +56,10 @@ pub(crate) fn check(url: &str) -> Result<(), QueueError> {
     address::read(url).map(drop)
 }
 
+fn refused(address: &Address, reason: &str) -> QueueError {
+    QueueError::url(format!("{} refused: {reason}", address.shown))
+}
+
 /// Connects and goes away again, without declaring anything.
 pub(crate) async fn visit(
     url: &str,
@@ -69,10 +73,7 @@ pub(crate) async fn visit(
             let _ = timeout(VISIT_END_MAX, connection.close(200, "checked".into())).await;
             Ok(())
         }
-        Err(ConnectError::Refused(reason)) => Err(QueueError::Refused {
-            url: address.shown,
-            reason,
-        }),
+        Err(ConnectError::Refused(reason)) => Err(refused(&address, &reason)),
         Err(ConnectError::Unavailable(reason)) => Err(QueueError::Unavailable { reason }),
     }
 }
@@ -93,10 +94,7 @@ pub(crate) async fn open(
     let first = match Link::connect(&shared.address, &shared.names, 1).await {
         Ok(link) => Ok(link),
         Err(ConnectError::Refused(reason)) => {
-            return Err(QueueError::Refused {
-                url: shared.address.shown.clone(),
-                reason,
-            });
+            return Err(refused(&shared.address, &reason));
         }
         Err(ConnectError::Unavailable(reason)) => {
             shared.state.send_replace(State::unanswered(&reason));

@@ -1,13 +1,8 @@
+use std::path::Path;
 use std::time::Duration;
 
 use secrecy::{ExposeSecret, SecretString};
 use serde::Deserialize;
-
-use crate::QueueError;
-use crate::job::BODY_BYTES_MAX;
-
-/// Longest `queue.spool_after`: WeCom hangs up after 5 s (doc 91116), and the spool needs time, too.
-const SPOOL_AFTER_MAX: Duration = Duration::from_secs(3);
 
 /// Section `queue` of the settings.
 #[derive(Clone, Debug, Deserialize)]
@@ -39,17 +34,13 @@ impl QueueSettings {
         !self.spool.is_empty() && !self.is_embedded()
     }
 
-    pub(crate) fn check_spool(&self) -> Result<(), QueueError> {
-        let refuse = |key, reason| Err(QueueError::Setting { key, reason });
-        if self.spool_after.is_zero() || SPOOL_AFTER_MAX < self.spool_after {
-            let reason = format!("must be more than 0 and at most {} s", SPOOL_AFTER_MAX.as_secs());
-            return refuse("queue.spool_after", reason);
-        }
-        if self.spool_max < BODY_BYTES_MAX as u64 {
-            let reason = format!("must be at least {BODY_BYTES_MAX} bytes, the largest job");
-            return refuse("queue.spool_max", reason);
-        }
-        Ok(())
+    /// The file and the folder that are used, each with its key.
+    pub fn places(&self) -> Vec<(&'static str, &Path)> {
+        let file = self.url.expose_secret().strip_prefix("sqlite:");
+        let file = file.map(|path| ("queue.url", path.strip_prefix("//").unwrap_or(path)));
+        let spool = self.has_spool().then_some(("queue.spool", self.spool.as_str()));
+        let places = file.into_iter().chain(spool);
+        places.map(|(key, path)| (key, Path::new(path))).collect()
     }
 
     /// Whether the broker is reached over TLS, so that CA certificates are needed.

@@ -30,6 +30,13 @@ impl SettingsError {
         self
     }
 
+    /// The same for a key that was told without its table: `secret` within `apps.default`.
+    #[must_use]
+    pub fn within(mut self, table: &str) -> SettingsError {
+        self.key = format!("{table}.{}", self.key);
+        self
+    }
+
     pub fn key(&self) -> &str {
         &self.key
     }

@@ -86,6 +86,42 @@ pub fn absolute(path: &Path) -> PathBuf {
     std::path::absolute(path).unwrap_or_else(|_| path.to_owned())
 }
 
+/// Why a path cannot become a folder of ours, as far as that is known without making it.
+pub fn no_folder(path: &Path) -> Option<String> {
+    let text = path.to_string_lossy();
+    if text.contains("://") || text.starts_with("sqlite:") || text.starts_with("file:") {
+        return Some(format!(
+            "{text:?} is no path of a folder; write it without what stands before the colon"
+        ));
+    }
+    let problem = |file: PathBuf| {
+        let whole = absolute(path);
+        format!(
+            "{} cannot be a folder: {} is a file",
+            whole.display(),
+            file.display()
+        )
+    };
+    blocked_by(path).map(problem)
+}
+
+/// Why a path cannot become a file of ours, as far as that is known without making it.
+pub fn no_file(path: &Path) -> Option<String> {
+    let whole = absolute(path);
+    if path.as_os_str().as_encoded_bytes().ends_with(b"/") || whole.is_dir() {
+        return Some(format!("{} is a folder; name a file in it", whole.display()));
+    }
+    let folder = whole.parent()?;
+    blocked_by(folder).map(|file| format!("{} cannot be made: {} is a file", whole.display(), file.display()))
+}
+
+/// The file that stands where a folder is needed.
+fn blocked_by(folder: &Path) -> Option<PathBuf> {
+    let folder = absolute(folder);
+    let there = folder.ancestors().find(|path| path.exists())?;
+    (!there.is_dir()).then(|| there.to_owned())
+}
+
 /// Displays as `, as user 1000`: the id whose rights decide; nothing where users have no numbers.
 pub struct AsUser;
 

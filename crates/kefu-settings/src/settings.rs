@@ -255,7 +255,8 @@ impl Settings {
         &self.root
     }
 
-    pub(crate) fn origin(&self, key: &str) -> Origin {
+    /// Where the value in force was set.
+    pub fn origin(&self, key: &str) -> Origin {
         self.origins.get(key).cloned().unwrap_or(Origin::Reference)
     }
 }

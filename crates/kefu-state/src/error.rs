@@ -1,6 +1,7 @@
 use std::io;
 use std::sync::Arc;
 
+use kefu_settings::SettingsError;
 use redis::{ErrorKind, RedisError, ServerErrorKind};
 use thiserror::Error;
 
@@ -10,12 +11,9 @@ const TEXT_MAX: usize = 200;
 /// Why the state cannot be opened, or does not answer a ping.
 #[derive(Debug, Error)]
 pub enum StateError {
-    /// A setting is impossible.
-    #[error("state.{key}: {problem}")]
-    Setting { key: &'static str, problem: String },
-    /// Redis answers and will not have us.
-    #[error("state.url: redis at {address} {problem}")]
-    Refused { address: String, problem: String },
+    /// A setting is impossible, or Redis answers and will not have us.
+    #[error(transparent)]
+    Refused(#[from] SettingsError),
     /// Redis does not answer, or answers that it cannot serve now.
     #[error("redis at {address} is away: {reason}")]
     Away { address: String, reason: String },
@@ -24,9 +22,14 @@ pub enum StateError {
 impl StateError {
     /// True when trying again cannot help: somebody has to change a setting.
     pub fn is_refusal(&self) -> bool {
+        self.refusal().is_some()
+    }
+
+    /// That setting.
+    pub fn refusal(&self) -> Option<&SettingsError> {
         match self {
-            StateError::Setting { .. } | StateError::Refused { .. } => true,
-            StateError::Away { .. } => false,
+            StateError::Refused(error) => Some(error),
+            StateError::Away { .. } => None,
         }
     }
 }
@@ -77,7 +80,10 @@ impl Failure {
     pub(crate) fn into_error(self, address: &str) -> StateError {
         let address = address.to_owned();
         match self {
-            Failure::Refused(problem) => StateError::Refused { address, problem },
+            Failure::Refused(problem) => {
+                let problem = format!("redis at {address} {problem}");
+                StateError::Refused(SettingsError::new("state.url", problem))
+            }
             Failure::Away(reason) | Failure::Key(reason) => StateError::Away { address, reason },
         }
     }

@@ -1,6 +1,7 @@
 use std::time::Duration;
 
 use deadpool_redis::{Manager, Pool, PoolConfig, PoolError, Runtime, TimeoutType, Timeouts};
+use kefu_settings::SettingsError;
 use redis::{AsyncConnectionConfig, Cmd, ConnectionAddr, ConnectionInfo, FromRedisValue};
 use tokio::time::{Instant, timeout};
 use tracing::{info, warn};
@@ -199,10 +200,7 @@ fn prepare_tls() -> Result<(), StateError> {
     if found.certs.is_empty() || !found.errors.is_empty() {
         let problem = "`rediss://` needs the CA certificates of the system, which cannot be read \
                        (install ca-certificates, or set SSL_CERT_FILE)";
-        return Err(StateError::Setting {
-            key: "url",
-            problem: problem.to_owned(),
-        });
+        return Err(SettingsError::new("state.url", problem).into());
     }
     Ok(())
 }

@@ -1,10 +1,9 @@
 use std::time::Duration;
 
+use kefu_settings::SettingsError;
 use redis::{ConnectionInfo, IntoConnectionInfo};
 use secrecy::{ExposeSecret, SecretString};
 use serde::Deserialize;
-
-use crate::error::StateError;
 
 /// More connections than this from one process help nobody: one carries thousands of commands a second.
 const POOL_MAX: usize = 1000;
@@ -33,41 +32,46 @@ pub(crate) enum Target {
 }
 
 impl StateSettings {
-    /// Whether the values are possible; nothing is opened.
-    pub fn check(&self) -> Result<(), StateError> {
-        self.target().map(drop)
-    }
-
-    /// Checks every value; the error names the key and never repeats the URL, which may hold a password.
-    pub(crate) fn target(&self) -> Result<Target, StateError> {
-        let refuse = |key, problem: String| Err(StateError::Setting { key, problem });
+    /// Everything that is wrong with the values; nothing is opened. Never repeats the URL, which may hold a password.
+    pub fn problems(&self) -> Vec<SettingsError> {
+        let mut found = Vec::new();
+        let mut refuse =
+            |key: &str, problem: String| found.push(SettingsError::new(format!("state.{key}"), problem));
         if !(1..=POOL_MAX).contains(&self.pool) {
-            return refuse("pool", format!("must be 1 to {POOL_MAX}, got {}", self.pool));
+            refuse("pool", format!("must be 1 to {POOL_MAX}, got {}", self.pool));
         }
         for (key, timeout) in [
             ("connect_timeout", self.connect_timeout),
             ("command_timeout", self.command_timeout),
         ] {
             if timeout.is_zero() {
-                return refuse(key, "must be longer than 0s".to_owned());
+                refuse(key, "must be longer than 0s".to_owned());
             }
         }
+        found.extend(self.engine().err());
+        found
+    }
+
+    /// The engine, if nothing is wrong.
+    pub(crate) fn target(&self) -> Result<Target, SettingsError> {
+        match self.problems().into_iter().next() {
+            Some(problem) => Err(problem),
+            None => self.engine(),
+        }
+    }
+
+    fn engine(&self) -> Result<Target, SettingsError> {
+        let refuse = |problem: String| Err(SettingsError::new("state.url", problem));
         let url = self.url.expose_secret();
         if url == "memory:" {
             return Ok(Target::Memory);
         }
         if !url.starts_with("redis://") && !url.starts_with("rediss://") {
-            return refuse(
-                "url",
-                "must be `memory:`, or begin with `redis://` or `rediss://`".to_owned(),
-            );
+            return refuse("must be `memory:`, or begin with `redis://` or `rediss://`".to_owned());
         }
         match url.into_connection_info() {
             Ok(info) => Ok(Target::Redis(Box::new(info))),
-            Err(error) => refuse(
-                "url",
-                format!("is not a Redis URL: {}", error.category_and_detail()),
-            ),
+            Err(error) => refuse(format!("is not a Redis URL: {}", error.category_and_detail())),
         }
     }
 }
@@ -103,7 +107,6 @@ mod tests {
         let Err(error) = settings.target() else {
             panic!("accepted {settings:?}")
         };
-        assert!(error.is_refusal());
         let text = error.to_string();
         assert_eq!(text, expected);
         assert!(!text.contains("hunter2"));

@@ -1,11 +1,14 @@
+use kefu_settings::SettingsError;
 use thiserror::Error;
+
+const URL: &str = "database.url";
 
 /// Why the database did not do what was asked. No text in here holds a password or a customer's words.
 #[derive(Debug, Error)]
 pub enum StoreError {
     /// It answers and will not serve us as we are set up: password, missing database, impossible setting.
-    #[error("{0}")]
-    Refused(String),
+    #[error(transparent)]
+    Refused(#[from] SettingsError),
     /// There is no such file, and it is not for the caller to make it.
     #[error("no database at {0}")]
     Missing(String),
@@ -29,10 +32,23 @@ pub enum StoreError {
 impl StoreError {
     /// Trying again cannot help until a person changed something.
     pub fn is_refusal(&self) -> bool {
-        matches!(
-            self,
-            StoreError::Refused(_) | StoreError::Missing(_) | StoreError::SchemaNewer { .. }
-        )
+        self.refusal().is_some()
+    }
+
+    /// The setting to change, if trying again without it cannot help.
+    pub fn refusal(&self) -> Option<SettingsError> {
+        match self {
+            StoreError::Refused(error) => Some(error.clone()),
+            StoreError::Missing(_) | StoreError::SchemaNewer { .. } => {
+                Some(SettingsError::new(URL, self.to_string()))
+            }
+            _ => None,
+        }
+    }
+
+    /// A refusal for which `database.url` is the setting to change.
+    pub(crate) fn url(problem: impl Into<String>) -> StoreError {
+        StoreError::Refused(SettingsError::new(URL, problem))
     }
 
     /// No job's fault: wait for the database.
@@ -94,9 +110,7 @@ impl From<sqlx::Error> for StoreError {
     fn from(error: sqlx::Error) -> StoreError {
         match &error {
             sqlx::Error::Database(database) => match verdict(&**database) {
-                Verdict::Refused => {
-                    StoreError::Refused(format!("the database refuses: {}", database.message()))
-                }
+                Verdict::Refused => StoreError::url(format!("the database refuses: {}", database.message())),
                 Verdict::Contention | Verdict::Busy | Verdict::Away => {
                     StoreError::Unavailable(Box::new(error))
                 }
@@ -104,7 +118,7 @@ impl From<sqlx::Error> for StoreError {
                 Verdict::Unexpected => StoreError::Unexpected(answer(&**database).into()),
             },
             sqlx::Error::Configuration(source) => {
-                StoreError::Refused(format!("impossible database setting: {source}"))
+                StoreError::url(format!("impossible database setting: {source}"))
             }
             sqlx::Error::Io(_)
             | sqlx::Error::Tls(_)

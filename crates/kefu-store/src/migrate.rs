@@ -68,7 +68,7 @@ impl Store {
             return Err(StoreError::SchemaNewer { found, known });
         }
         if found < known {
-            return Err(StoreError::Refused(format!(
+            return Err(StoreError::url(format!(
                 "{}: the schema has version {found}, this program needs {known}: run `kefu migrate`",
                 self.address
             )));
@@ -85,7 +85,7 @@ impl Store {
 
     fn explained(&self, error: StoreError) -> StoreError {
         match error {
-            StoreError::Data(source) | StoreError::Unexpected(source) => StoreError::Refused(format!(
+            StoreError::Data(source) | StoreError::Unexpected(source) => StoreError::url(format!(
                 "{}: the schema cannot be migrated: {source}",
                 self.address
             )),
@@ -145,7 +145,7 @@ async fn migrate_sqlite(pool: &SqlitePool) -> Result<Migrated, StoreError> {
     let lock = taken
         .await
         .map_err(|error| StoreError::Unavailable(error.into()))?
-        .map_err(|unusable| StoreError::Refused(unusable.to_string()))?;
+        .map_err(|unusable| StoreError::url(unusable.to_string()))?;
     let mut connection = pool.acquire().await?;
     let migrated = run(&SQLITE, &mut *connection, false).await;
     drop(lock);

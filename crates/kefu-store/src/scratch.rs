@@ -34,9 +34,7 @@ impl Scratch {
             .bytes()
             .all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'_')
         {
-            return Err(StoreError::Refused(format!(
-                "{name} cannot be the name of a schema"
-            )));
+            return Err(StoreError::url(format!("{name} cannot be the name of a schema")));
         }
         run(base, format!("CREATE SCHEMA {name}")).await?;
         let mark = if base.contains('?') { '&' } else { '?' };

@@ -14,17 +14,17 @@ mod service_state;
 mod servicers;
 mod sync;
 mod tokens;
-mod transport;
+pub(crate) mod transport;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
+use kefu_settings::SettingsError;
 use secrecy::SecretString;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
-use thiserror::Error;
 
 pub use accounts::Account;
 pub use customers::{BATCH_MAX, Customer, Customers, EnterContext};
@@ -35,7 +35,7 @@ pub use servicers::{Servicer, ServicerId};
 pub use sync::{PAGE_BYTES_MAX, PAGE_MESSAGES_MAX, SyncPage, SyncRequest, VoiceFormat};
 pub use tokens::{SharedToken, SharedTokens};
 
-use crate::error::{ApiError, Failure, InvalidRepeatedCodes, RepeatedCodes};
+use crate::error::{ApiError, Failure, RepeatedCodes};
 use crate::settings::WecomSettings;
 use tokens::{AppTokens, Source, Token};
 use transport::{Answer, Body, Expect, Request, Transport};
@@ -65,23 +65,6 @@ struct Inner {
     repeated_codes: RepeatedCodes,
 }
 
-/// Why no client can be made of the settings. Names the key, prints no password.
-#[derive(Debug, Error)]
-pub enum ClientError {
-    #[error("wecom.api_base: must be http(s)://host[:port] without path, user or query")]
-    ApiBase,
-    #[error("wecom.timeout: must be longer than nothing")]
-    Timeout,
-    #[error("wecom.proxy: must be http(s):// or socks5(h)://[user:password@]host:port")]
-    Proxy,
-    #[error("wecom.msgid_repeated_codes: {0}")]
-    RepeatedCodes(#[from] InvalidRepeatedCodes),
-    #[error("apps.{0}: stands more than once")]
-    RepeatedApp(String),
-    #[error("http client failed to build: {0}")]
-    Build(String),
-}
-
 impl Client {
     /// `tls` is used for an `https` base; `shared` lets several processes use one access token.
     pub fn new(
@@ -89,19 +72,25 @@ impl Client {
         apps: impl IntoIterator<Item = AppCredentials>,
         tls: rustls::ClientConfig,
         shared: Option<Arc<dyn SharedTokens>>,
-    ) -> Result<Client, ClientError> {
+    ) -> Result<Client, SettingsError> {
+        if let Some(problem) = settings.problems().into_iter().next() {
+            return Err(problem);
+        }
         let mut tokens = BTreeMap::new();
         for credentials in apps {
             let name = credentials.name.clone();
             if tokens.insert(name.clone(), AppTokens::new(credentials)).is_some() {
-                return Err(ClientError::RepeatedApp(name));
+                return Err(SettingsError::new(
+                    format!("apps.{name}"),
+                    "stands more than once",
+                ));
             }
         }
         let inner = Inner {
             transport: Transport::new(settings, tls)?,
             apps: tokens,
             shared,
-            repeated_codes: RepeatedCodes::parse(&settings.msgid_repeated_codes)?,
+            repeated_codes: settings.repeated_codes()?,
         };
         Ok(Client {
             inner: Arc::new(inner),

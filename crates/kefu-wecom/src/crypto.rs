@@ -113,6 +113,15 @@ impl CallbackKey {
         token: &SecretString,
         encoding_aes_key: &SecretString,
     ) -> Result<CallbackKey, InvalidCallbackKey> {
+        CallbackKey::check_token(token)?;
+        Ok(CallbackKey {
+            token: token.clone(),
+            aes_key: SecretBox::new(decoded(encoding_aes_key)?),
+        })
+    }
+
+    /// Whether the console of WeCom would take this token.
+    pub(crate) fn check_token(token: &SecretString) -> Result<(), InvalidCallbackKey> {
         let plain = token.expose_secret();
         let length = plain.chars().count();
         if length == 0 || length > TOKEN_LENGTH_MAX {
@@ -121,20 +130,12 @@ impl CallbackKey {
         if !plain.bytes().all(|byte| byte.is_ascii_alphanumeric()) {
             return Err(InvalidCallbackKey::TokenCharacter);
         }
-        let encoded = encoding_aes_key.expose_secret();
-        let length = encoded.chars().count();
-        if length != ENCODING_AES_KEY_LENGTH {
-            return Err(InvalidCallbackKey::KeyLength { length });
-        }
-        let mut key = Box::new([0; KEY_BYTES]);
-        match KEY_BASE64.decode_slice(encoded, key.as_mut_slice()) {
-            Ok(KEY_BYTES) => {}
-            _ => return Err(InvalidCallbackKey::KeyCharacter),
-        }
-        Ok(CallbackKey {
-            token: token.clone(),
-            aes_key: SecretBox::new(key),
-        })
+        Ok(())
+    }
+
+    /// Whether the console of WeCom would take this EncodingAESKey.
+    pub(crate) fn check_key(encoding_aes_key: &SecretString) -> Result<(), InvalidCallbackKey> {
+        decoded(encoding_aes_key).map(drop)
     }
 
     /// Lower-case hex SHA-1 over the sorted token, timestamp, nonce and ciphertext (doc 91144).
@@ -224,6 +225,19 @@ impl CallbackKey {
         self.key()
             .first_chunk()
             .expect("a key is longer than an initialisation vector")
+    }
+}
+
+fn decoded(encoding_aes_key: &SecretString) -> Result<Box<[u8; KEY_BYTES]>, InvalidCallbackKey> {
+    let encoded = encoding_aes_key.expose_secret();
+    let length = encoded.chars().count();
+    if length != ENCODING_AES_KEY_LENGTH {
+        return Err(InvalidCallbackKey::KeyLength { length });
+    }
+    let mut key = Box::new([0; KEY_BYTES]);
+    match KEY_BASE64.decode_slice(encoded, key.as_mut_slice()) {
+        Ok(KEY_BYTES) => Ok(key),
+        _ => Err(InvalidCallbackKey::KeyCharacter),
     }
 }
 

@@ -5,13 +5,16 @@ use std::time::Duration;
 use kefu_settings::SettingsError;
 use secrecy::{ExposeSecret, SecretString};
 use serde::Deserialize;
-use thiserror::Error;
 
-use crate::client::AppCredentials;
+use crate::client::{AppCredentials, transport};
 use crate::crypto::{CallbackKey, InvalidCallbackKey, Keyring};
+use crate::error::RepeatedCodes;
 
 /// Every corp id that was seen has so many.
 const CORP_ID_BYTES: usize = 18;
+
+/// Longest `wecom.timeout`: the job around a call has a time limit of its own, and so has the customer's patience.
+const CALL_TIMEOUT_MAX: Duration = Duration::from_secs(60);
 
 /// How to reach WeCom's API.
 #[derive(Clone, Debug, Deserialize)]
@@ -53,31 +56,97 @@ pub struct PreviousKeySettings {
     pub encoding_aes_key: SecretString,
 }
 
-/// A setting that cannot be used. `key` is relative to `apps.<name>`.
-#[derive(Clone, Debug, Error, PartialEq, Eq)]
-#[error("{key}: {reason}")]
-pub struct InvalidAppSettings {
-    pub key: &'static str,
-    pub reason: String,
+type CheckKey = fn(&SecretString) -> Result<(), InvalidCallbackKey>;
+
+impl WecomSettings {
+    /// Everything that is wrong with the values; prints no password.
+    pub fn problems(&self) -> Vec<SettingsError> {
+        let timeout = match self.timeout.is_zero() || CALL_TIMEOUT_MAX < self.timeout {
+            true => {
+                let problem = format!(
+                    "must be longer than 0s and at most {}s",
+                    CALL_TIMEOUT_MAX.as_secs()
+                );
+                Err(SettingsError::new("wecom.timeout", problem))
+            }
+            false => Ok(()),
+        };
+        let proxy = self
+            .proxy()
+            .map_or(Ok(()), |address| transport::proxy(address).map(drop));
+        [
+            transport::base(&self.api_base).map(drop),
+            timeout,
+            proxy,
+            self.repeated_codes().map(drop),
+        ]
+        .into_iter()
+        .filter_map(Result::err)
+        .collect()
+    }
+
+    /// Empty is none.
+    pub(crate) fn proxy(&self) -> Option<&str> {
+        let address = self.proxy.as_ref().map(|proxy| proxy.expose_secret());
+        address.filter(|address| !address.is_empty())
+    }
+
+    pub(crate) fn repeated_codes(&self) -> Result<RepeatedCodes, SettingsError> {
+        RepeatedCodes::parse(&self.msgid_repeated_codes)
+            .map_err(|error| SettingsError::new("wecom.msgid_repeated_codes", error.to_string()))
+    }
 }
 
+/// The keys of errors are relative to `apps.<name>`: an app does not know its name.
 impl AppSettings {
     /// The accepted keys, checked. Needed by whoever opens callbacks.
-    pub fn keyring(&self) -> Result<Keyring, InvalidAppSettings> {
+    pub fn keyring(&self) -> Result<Keyring, SettingsError> {
         let token = required("token", self.token.as_ref())?;
         let key = required("encoding_aes_key", self.encoding_aes_key.as_ref())?;
-        let current =
-            CallbackKey::new(token, key).map_err(|error| invalid(&error, "token", "encoding_aes_key"))?;
+        let current = CallbackKey::new(token, key)
+            .map_err(|error| invalid(&error, key_of(&error, "token", "encoding_aes_key")))?;
         let Some(previous) = &self.previous else {
             return Ok(Keyring::new(current));
         };
-        let previous = CallbackKey::new(&previous.token, &previous.encoding_aes_key)
-            .map_err(|error| invalid(&error, "previous.token", "previous.encoding_aes_key"))?;
+        let previous = CallbackKey::new(&previous.token, &previous.encoding_aes_key).map_err(|error| {
+            let key = key_of(&error, "previous.token", "previous.encoding_aes_key");
+            invalid(&error, key)
+        })?;
         Ok(Keyring::new(current).with_previous(previous))
     }
 
+    /// Everything that is wrong with what callbacks are opened with.
+    pub fn callback_problems(&self) -> Vec<SettingsError> {
+        let key = |name, value, check: CheckKey| {
+            let checked = |value| check(value).map_err(|error| invalid(&error, name));
+            required(name, value).and_then(checked)
+        };
+        let mut checks = vec![
+            self.corp_id().map(drop),
+            key("token", self.token.as_ref(), CallbackKey::check_token),
+            key(
+                "encoding_aes_key",
+                self.encoding_aes_key.as_ref(),
+                CallbackKey::check_key,
+            ),
+        ];
+        if let Some(previous) = &self.previous {
+            let aes_key = Some(&previous.encoding_aes_key);
+            checks.push(key(
+                "previous.token",
+                Some(&previous.token),
+                CallbackKey::check_token,
+            ));
+            checks.push(key("previous.encoding_aes_key", aes_key, CallbackKey::check_key));
+        }
+        if self.receive_ids.is_some() {
+            checks.push(self.receive_ids().map(drop));
+        }
+        checks.into_iter().filter_map(Result::err).collect()
+    }
+
     /// What API calls need, for the app of this name.
-    pub fn credentials(&self, name: &str) -> Result<AppCredentials, InvalidAppSettings> {
+    pub fn credentials(&self, name: &str) -> Result<AppCredentials, SettingsError> {
         Ok(AppCredentials {
             name: name.to_owned(),
             corp_id: self.corp_id()?.to_owned(),
@@ -86,16 +155,16 @@ impl AppSettings {
     }
 
     /// The accepted receive ids, at least one.
-    pub fn receive_ids(&self) -> Result<Vec<String>, InvalidAppSettings> {
+    pub fn receive_ids(&self) -> Result<Vec<String>, SettingsError> {
         let Some(listed) = &self.receive_ids else {
             return Ok(vec![self.corp_id()?.to_owned()]);
         };
         let accept = |item: &str| match item.trim() {
             // Accepting the empty id switches a check off, so an accidental blank must not do it.
-            "" => Err(InvalidAppSettings {
-                key: "receive_ids",
-                reason: "has a blank item; write \"\" in the list to accept the empty receive id".to_owned(),
-            }),
+            "" => Err(SettingsError::new(
+                "receive_ids",
+                "has a blank item; write \"\" in the list to accept the empty receive id",
+            )),
             "\"\"" => Ok(String::new()),
             id => Ok(id.to_owned()),
         };
@@ -125,12 +194,9 @@ impl AppSettings {
     }
 
     /// Without the white space around it. Blank is refused: it would make the empty receive id an accepted one.
-    pub fn corp_id(&self) -> Result<&str, InvalidAppSettings> {
+    pub fn corp_id(&self) -> Result<&str, SettingsError> {
         match self.corp_id.trim() {
-            "" => Err(InvalidAppSettings {
-                key: "corp_id",
-                reason: "is empty".to_owned(),
-            }),
+            "" => Err(SettingsError::new("corp_id", "is empty")),
             corp_id => Ok(corp_id),
         }
     }
@@ -139,11 +205,8 @@ impl AppSettings {
 fn required<'a>(
     key: &'static str,
     value: Option<&'a SecretString>,
-) -> Result<&'a SecretString, InvalidAppSettings> {
-    let refuse = |reason: &str| InvalidAppSettings {
-        key,
-        reason: reason.to_owned(),
-    };
+) -> Result<&'a SecretString, SettingsError> {
+    let refuse = |problem: &str| SettingsError::new(key, problem);
     match value {
         None => Err(refuse("is missing")),
         Some(value) if value.expose_secret().trim().is_empty() => Err(refuse("is empty")),
@@ -151,17 +214,17 @@ fn required<'a>(
     }
 }
 
-/// The key that is wrong, and its reason without naming it twice.
-fn invalid(error: &InvalidCallbackKey, token: &'static str, aes_key: &'static str) -> InvalidAppSettings {
-    let text = error.to_string();
-    let (key, named) = match error {
-        InvalidCallbackKey::TokenLength { .. } | InvalidCallbackKey::TokenCharacter => (token, "token "),
-        InvalidCallbackKey::KeyLength { .. } | InvalidCallbackKey::KeyCharacter => {
-            (aes_key, "encoding_aes_key ")
-        }
-    };
-    InvalidAppSettings {
-        key,
-        reason: text.strip_prefix(named).unwrap_or(&text).to_owned(),
+/// Which of the two an error is about.
+fn key_of(error: &InvalidCallbackKey, token: &'static str, aes_key: &'static str) -> &'static str {
+    match error {
+        InvalidCallbackKey::TokenLength { .. } | InvalidCallbackKey::TokenCharacter => token,
+        InvalidCallbackKey::KeyLength { .. } | InvalidCallbackKey::KeyCharacter => aes_key,
     }
+}
+
+/// The reason without naming the key twice.
+fn invalid(error: &InvalidCallbackKey, key: &str) -> SettingsError {
+    let text = error.to_string();
+    let named = key_of(error, "token ", "encoding_aes_key ");
+    SettingsError::new(key, text.strip_prefix(named).unwrap_or(&text))
 }

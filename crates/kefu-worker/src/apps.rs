@@ -44,9 +44,7 @@ impl Apps {
         for (name, app) in settings {
             let corp = CorpId::parse(&app.corp_id)
                 .map_err(|error| SettingsError::new(format!("apps.{name}.corp_id"), error.to_string()))?;
-            let problem = |error: kefu_wecom::settings::InvalidAppSettings| {
-                SettingsError::new(format!("apps.{name}.{}", error.key), error.reason)
-            };
+            let problem = |error: SettingsError| error.within(&format!("apps.{name}"));
             credentials.push(app.credentials(name).map_err(problem)?);
             let accounts = app.accounts().map(BTreeSet::from_iter);
             apps.insert(

@@ -1,14 +1,14 @@
 //! What can be wrong with the worker's settings, known without opening anything. The start asks the same.
 
+mod services;
+
 use std::collections::BTreeMap;
 use std::time::Duration;
 
 use kefu_domain::ThoughtMarks;
-use kefu_process::{ExitError, crash};
-use kefu_queue::{Lane, QueueSettings};
+use kefu_process::{crash, telemetry};
+use kefu_queue::{Lane, Roles};
 use kefu_settings::{Problems, Settings, SettingsError};
-use kefu_state::StateSettings;
-use kefu_store::{DatabaseSettings, Store};
 use kefu_wecom::{AppSettings, Client, WecomSettings};
 use secrecy::ExposeSecret;
 
@@ -18,8 +18,6 @@ use crate::replies::Replies;
 use crate::row::model_timeout_max;
 use crate::{AiSettings, ConversationSettings, ReplySettings, Slots, WorkerSettings};
 
-/// Longest time a setting may give one call: less than the time limits of the job around it.
-const CALL_TIMEOUT_MAX: Duration = Duration::from_secs(60);
 /// Longest `worker.rate_pause`.
 const RATE_PAUSE_MAX: Duration = kefu_state::PAUSE_MAX;
 /// Longest `worker.breaker_wait`: it grows to twelve times as much.
@@ -31,14 +29,17 @@ const MERGE_WINDOW_MAX: Duration = Duration::from_secs(8);
 const SLOTS_MAX: usize = 1000;
 /// The longest text that WeCom sends as one message, in bytes (doc 96427).
 const TEXT_BYTES_MAX: usize = kefu_domain::TEXT_PART_BYTES_MAX;
+/// Sections whose values are ids, secrets and addresses, without blanks or quotation marks.
+const PLAIN: [&str; 6] = ["apps", "ai", "wecom", "queue", "state", "database"];
 /// Only what callbacks are opened with, which a worker never does and may not be allowed to read.
-const OF_THE_INGRESS: [&str; 3] = ["token", "encoding_aes_key", "previous"];
+const OF_THE_INGRESS: [&str; 4] = ["token", "encoding_aes_key", "receive_ids", "previous"];
 
-/// Everything that is wrong with the settings the worker reads.
-pub fn problems(settings: &Settings) -> Vec<SettingsError> {
+/// Everything that is wrong with the settings the worker reads, in a process with these roles.
+pub fn problems(settings: &Settings, roles: Roles) -> Vec<SettingsError> {
     let settings = &own(settings);
     let mut problems = Problems::of(settings);
     problems.note_all(settings.mistakes().iter().cloned());
+    problems.note_all(telemetry::problems(settings));
     problems.add(crash::check());
     if let Some(section) = problems.section::<WorkerSettings>("worker") {
         problems.note_all(slots(&section.slots));
@@ -46,27 +47,8 @@ pub fn problems(settings: &Settings) -> Vec<SettingsError> {
         problems.add(breaker_wait(settings));
     }
     apps(&mut problems, settings);
-    let ai: Option<AiSettings> = problems.section("ai");
-    let wecom: Option<WecomSettings> = problems.section("wecom");
-    if let Some(wecom) = &wecom {
-        problems.add(check_timeout("wecom.timeout", wecom.timeout, CALL_TIMEOUT_MAX));
-    }
-    if let Some(ai) = &ai {
-        problems.add(check_timeout("ai.timeout", ai.timeout, model_timeout_max()));
-        problems.add(has_address(ai));
-        problems.add(thoughts(ai));
-    }
-    for section in ["apps", "ai", "wecom", "queue", "state", "database"] {
-        problems.note_all(settings.quoted(section));
-    }
-    if let (Some(wecom), Some(ai)) = (&wecom, &ai)
-        && let Some(tls) = problems.add(tls(wecom, ai))
-    {
-        let client = Client::new(wecom, [], tls.clone(), None);
-        problems.add(client.map_err(|error| named("wecom.api_base", &error)));
-        problems.add(Model::new(ai, tls, BREAKER_WAIT_MAX));
-    }
-    services(&mut problems);
+    outside(&mut problems, settings);
+    services::problems(&mut problems, roles);
     if let Some(section) = problems.section::<ReplySettings>("reply") {
         problems.add(Replies::read(&section));
         problems.add(fits("reply.welcome", &section.welcome));
@@ -77,11 +59,34 @@ pub fn problems(settings: &Settings) -> Vec<SettingsError> {
     problems.finish()
 }
 
+/// WeCom and the model.
+fn outside(problems: &mut Problems<'_>, settings: &Settings) {
+    let ai: Option<AiSettings> = problems.section("ai");
+    let wecom: Option<WecomSettings> = problems.section("wecom");
+    if let Some(wecom) = &wecom {
+        problems.note_all(wecom.problems());
+    }
+    if let Some(ai) = &ai {
+        problems.add(check_timeout("ai.timeout", ai.timeout, model_timeout_max()));
+        problems.add(has_address(ai));
+        problems.add(thoughts(ai));
+    }
+    for section in PLAIN {
+        problems.note_all(settings.quoted(section));
+    }
+    if let (Some(wecom), Some(ai)) = (&wecom, &ai)
+        && let Some(tls) = problems.add(tls(wecom, ai))
+    {
+        problems.add(Client::new(wecom, [], tls.clone(), None));
+        problems.add(Model::new(ai, tls, BREAKER_WAIT_MAX));
+    }
+}
+
 /// What may be right and is probably not.
 pub fn warnings(settings: &Settings) -> Vec<SettingsError> {
     let settings = &own(settings);
     let mut warnings = Problems::of(settings);
-    for section in ["apps", "ai", "wecom", "queue", "state", "database"] {
+    for section in PLAIN {
         warnings.note_all(settings.padded(section));
     }
     for (name, app) in settings.entries::<AppSettings>("apps").unwrap_or_default() {
@@ -107,16 +112,7 @@ pub fn warnings(settings: &Settings) -> Vec<SettingsError> {
             SettingsError::new("reply.fallback", problem)
         }));
     }
-    let queue = settings.section::<QueueSettings>("queue");
-    let state = settings.section::<StateSettings>("state");
-    if let (Ok(queue), Ok(state)) = (queue, state)
-        && !queue.is_embedded()
-        && state.url.expose_secret() == "memory:"
-    {
-        let problem = "is memory: beside a broker, so each worker gets access tokens and learns of rate limits for \
-            itself, and a database restored from a backup has no second witness; set redis://";
-        warnings.note(SettingsError::new("state.url", problem));
-    }
+    warnings.note_all(services::warnings(settings));
     warnings.finish()
 }
 
@@ -132,48 +128,6 @@ fn apps(problems: &mut Problems<'_>, settings: &Settings) {
     }
     if !settings.has("apps") {
         problems.add(Apps::new(&BTreeMap::new(), BREAKER_WAIT_MAX));
-    }
-}
-
-fn services(problems: &mut Problems<'_>) {
-    let state: Option<StateSettings> = problems.section("state");
-    if let Some(state) = state {
-        problems.add(state.check().map_err(|error| named("state.url", &error)));
-    }
-    let database = problems
-        .section("database")
-        .and_then(|database: DatabaseSettings| {
-            let checked = Store::check(&database).map_err(|error| named("database.url", &error));
-            problems.add(checked).map(|()| database)
-        });
-    let queue: Option<QueueSettings> = problems.section("queue");
-    let worker: Option<WorkerSettings> = problems.section("worker");
-    if let (Some(database), Some(queue), Some(worker)) = (database, queue, worker) {
-        problems.add(together(&queue, &database, worker.single));
-    }
-}
-
-/// A queue that many share, and a database that only one process sees: each worker would answer from its own memory.
-fn together(
-    queue: &QueueSettings,
-    database: &DatabaseSettings,
-    is_single: bool,
-) -> Result<(), SettingsError> {
-    let is_file = database.url.expose_secret().starts_with("sqlite:");
-    if queue.is_embedded() || !is_file || is_single {
-        return Ok(());
-    }
-    let problem = "is a file of one process, while queue.url names a broker that several workers share: they would \
-        lose messages and answer twice; set postgres:// (or DATABASE_URL), or worker.single = true if there is and \
-        will be only one worker";
-    Err(SettingsError::new("database.url", problem))
-}
-
-/// A library's refusal, which names its key or gets this one.
-fn named(key: &str, error: &impl std::fmt::Display) -> SettingsError {
-    match ExitError::refused_for(key, error) {
-        ExitError::Refused(error) => error,
-        other => SettingsError::new(key, other.to_string()),
     }
 }
 

@@ -5,7 +5,6 @@ use std::time::Duration;
 
 use backon::{BackoffBuilder, ExponentialBuilder};
 use kefu_domain::ThoughtMarks;
-use kefu_process::ExitError;
 use kefu_queue::Queue;
 use kefu_settings::Settings;
 use kefu_state::{State, StateSettings};
@@ -28,6 +27,7 @@ use crate::{AiSettings, ConversationSettings, WorkerSettings};
 
 const RETRY_FIRST: Duration = Duration::from_millis(200);
 const RETRY_LAST: Duration = Duration::from_secs(10);
+
 /// The settings of the worker's parts, read and checked before anything is opened.
 pub(crate) struct Parts {
     apps: Apps,
@@ -45,6 +45,8 @@ pub(crate) struct Parts {
     state: StateSettings,
     database: DatabaseSettings,
     tls: rustls::ClientConfig,
+    /// To tell where a value stands that a service refuses.
+    settings: Settings,
 }
 
 impl Parts {
@@ -68,6 +70,7 @@ impl Parts {
             prompt_tokens_max: ai.prompt_tokens_max,
             job_limit: job_limit(ai.timeout),
             thoughts: thoughts(&ai)?,
+            settings: settings.clone(),
             tls,
             wecom,
         })
@@ -75,13 +78,15 @@ impl Parts {
 
     /// Opens the database (migrated to this version), the state and the clients.
     pub(crate) async fn connect(self, queue: Queue) -> anyhow::Result<Context> {
-        let store = open_store(&self.database).await?;
+        let store = open_store(&self.database, &self.settings).await?;
         let state = State::open(&self.state)
             .await
-            .map_err(|error| ExitError::refused_line(&error))?;
+            .map_err(|error| match error.refusal() {
+                Some(refusal) => anyhow::Error::new(self.settings.placed(refusal.clone())),
+                None => error.into(),
+            })?;
         let tokens = Arc::new(StateTokens(state.clone()));
-        let wecom = Client::new(&self.wecom, self.credentials, self.tls, Some(tokens))
-            .map_err(|error| ExitError::refused_line(&error))?;
+        let wecom = Client::new(&self.wecom, self.credentials, self.tls, Some(tokens))?;
         Ok(Context {
             turns: Turns::new(queue.clone(), self.conversation.merge_window),
             first_run_age: self.conversation.first_run_age,
@@ -106,7 +111,7 @@ impl Parts {
 }
 
 /// Opens and migrates, for as long as it takes the database to answer.
-async fn open_store(settings: &DatabaseSettings) -> anyhow::Result<Store> {
+async fn open_store(section: &DatabaseSettings, settings: &Settings) -> anyhow::Result<Store> {
     let mut waits = ExponentialBuilder::default()
         .with_min_delay(RETRY_FIRST)
         .with_max_delay(RETRY_LAST)
@@ -114,18 +119,19 @@ async fn open_store(settings: &DatabaseSettings) -> anyhow::Result<Store> {
         .without_max_times()
         .build();
     loop {
-        match open_and_migrate(settings).await {
+        let error = match open_and_migrate(section).await {
             Ok(store) => return Ok(store),
-            Err(error) if error.is_refusal() => {
-                return Err(ExitError::refused_for("database.url", &error).into());
-            }
-            Err(error) if error.is_unavailable() || error.is_busy() => {
+            Err(error) => error,
+        };
+        match error.refusal() {
+            Some(refusal) => return Err(settings.placed(refusal).into()),
+            None if error.is_unavailable() || error.is_busy() => {
                 warn!(
                     error = &error as &dyn std::error::Error,
                     "waiting for the database: {error}"
                 );
             }
-            Err(error) => return Err(error.into()),
+            None => return Err(error.into()),
         }
         sleep(waits.next().unwrap_or(RETRY_LAST)).await;
     }

@@ -37,7 +37,7 @@ mod worker;
 use anyhow::Context as _;
 use kefu_process::{ExitError, supervise, telemetry, tls};
 use kefu_queue::{Driver, Queue, QueueSettings, Roles};
-use kefu_settings::Settings;
+use kefu_settings::{Settings, SettingsErrors};
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
@@ -49,6 +49,7 @@ pub use worker::Worker;
 
 /// Runs the worker as a process of its own, until `stop`.
 pub async fn run(settings: &Settings, stop: CancellationToken) -> anyhow::Result<()> {
+    SettingsErrors::check(problems(settings, Roles::WorkerOnly))?;
     let worker = Worker::bind(settings)?;
     let (queue, driver) = open_queue(settings, Roles::WorkerOnly).await?;
     telemetry::first_line("kefu-worker");
@@ -74,8 +75,8 @@ pub async fn open_queue(settings: &Settings, roles: Roles) -> anyhow::Result<(Qu
         tls::client_config_if(section.needs_tls()).map_err(|error| ExitError::refused("queue.url", error))?;
     Queue::open(&section, roles, Some(tls))
         .await
-        .map_err(|error| match error.is_refusal() {
-            true => ExitError::refused_line(&error).into(),
-            false => error.into(),
+        .map_err(|error| match error.refusal() {
+            Some(refusal) => settings.placed(refusal).into(),
+            None => error.into(),
         })
 }

@@ -3,12 +3,19 @@
 use std::process::ExitCode;
 
 use kefu_process::{run_process, stop_on_signal, telemetry};
-use kefu_settings::Settings;
+use kefu_queue::Roles;
+use kefu_settings::{Settings, SettingsErrors};
+use kefu_worker::{problems, run, warnings};
+use tracing::warn;
 
 fn main() -> ExitCode {
     run_process("kefu-worker", || async {
-        let settings = Settings::load(None)?;
+        let settings = Settings::load_to_check(None)?;
+        SettingsErrors::check(problems(&settings, Roles::WorkerOnly))?;
         let _telemetry = telemetry::start("kefu-worker", &settings.section("log")?)?;
-        kefu_worker::run(&settings, stop_on_signal()?).await
+        for warning in warnings(&settings) {
+            warn!("{warning}");
+        }
+        run(&settings, stop_on_signal()?).await
     })
 }

@@ -52,8 +52,7 @@ pub async fn try_services(settings: &Settings) -> Result<Vec<Trial>, SettingsErr
     let wait = breaker_wait(settings)?;
     let (_, credentials) = Apps::new(&settings.entries("apps")?, wait)?;
     let names: Vec<String> = credentials.iter().map(|app| app.name.clone()).collect();
-    let client = Client::new(&wecom, credentials, tls.clone(), None)
-        .map_err(|error| SettingsError::new("wecom.api_base", error.to_string()))?;
+    let client = Client::new(&wecom, credentials, tls.clone(), None)?;
     for name in names {
         let (service, key) = (format!("wecom, app {name}"), format!("apps.{name}.secret"));
         trials.push(within(&service, &key, token(&client, &name, &key)).await);

@@ -9,7 +9,7 @@ use kefu_domain::counted;
 use kefu_process::health::{Component, ComponentHealth, Health};
 use kefu_process::http::{HttpLimits, bind, serve};
 use kefu_process::{Ops, leave, ops, supervise};
-use kefu_queue::{Lane, Queue};
+use kefu_queue::{Lane, Queue, Roles};
 use kefu_settings::{Settings, SettingsErrors};
 use kefu_store::StoreError;
 use metrics::gauge;
@@ -92,7 +92,8 @@ impl Worker {
 
 /// The worker's own sections, checked.
 pub(crate) fn read(settings: &Settings) -> anyhow::Result<(WorkerSettings, Parts)> {
-    SettingsErrors::check(check::problems(settings))?;
+    // With the roles that ask least: a process of this one alone has made its own check.
+    SettingsErrors::check(check::problems(settings, Roles::Both))?;
     let section: WorkerSettings = settings.section("worker")?;
     Ok((section, Parts::read(&check::own(settings))?))
 }

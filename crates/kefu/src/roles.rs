@@ -22,7 +22,7 @@ pub(crate) struct BothRoles {
 impl BothRoles {
     pub(crate) async fn bind(settings: &Settings) -> anyhow::Result<BothRoles> {
         // Before a file is made or a broker asked: a wrong key ends the start.
-        SettingsErrors::check(kefu_ingress::problems(settings))?;
+        SettingsErrors::check(kefu_ingress::problems(settings, Roles::Both))?;
         let worker = Worker::bind(settings)?;
         let (queue, driver) = open_queue(settings, Roles::Both).await?;
         let ingress = Server::bind(settings, queue.clone()).await?;

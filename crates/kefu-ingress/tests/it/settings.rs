@@ -1,9 +1,13 @@
 //! Settings that cannot work are refused with their key.
 
-use kefu_ingress::problems;
-use kefu_settings::Settings;
+use kefu_queue::Roles;
+use kefu_settings::{Settings, SettingsError};
 
 use crate::running::{AES_KEY, settings};
+
+fn problems(settings: &Settings) -> Vec<SettingsError> {
+    kefu_ingress::problems(settings, Roles::Both)
+}
 
 #[track_caller]
 fn refused(settings: &Settings, expected: &str) {

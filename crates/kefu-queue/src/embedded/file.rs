@@ -98,10 +98,7 @@ pub(super) async fn open(path: &Path, missing: Missing) -> Result<QueueFile, Que
     // The engine says only that it could not; the system knows why.
     let failed = |reason: sqlx::Error| match Unusable::look(path).filter(|_| is_about_files(&reason)) {
         Some(unusable) => QueueError::File(unusable),
-        None => QueueError::Database {
-            path: shown.clone(),
-            reason,
-        },
+        None => QueueError::engine(&shown, &reason),
     };
     let mut connection = SqliteConnection::connect_with(&options).await.map_err(failed)?;
     let version: i64 = sqlx::query_scalar("PRAGMA user_version")
@@ -111,10 +108,7 @@ pub(super) async fn open(path: &Path, missing: Missing) -> Result<QueueFile, Que
     if SCHEMA_VERSION < version {
         let reason =
             format!("{shown} was written by a newer version (layout {version}, known {SCHEMA_VERSION})");
-        return Err(QueueError::Setting {
-            key: "queue.url",
-            reason,
-        });
+        return Err(QueueError::url(reason));
     }
     sqlx::raw_sql(SCHEMA)
         .execute(&mut connection)
@@ -129,14 +123,12 @@ pub(super) async fn open(path: &Path, missing: Missing) -> Result<QueueFile, Que
 }
 
 /// `sqlite:PATH` and `sqlite://PATH` mean the same file.
-pub(super) fn path(raw: &str) -> Result<PathBuf, QueueError> {
+pub(crate) fn path(raw: &str) -> Result<PathBuf, QueueError> {
     let raw = raw.strip_prefix("//").unwrap_or(raw);
     if raw.is_empty() || raw.contains(['?', '\0']) || raw.starts_with(":memory:") {
-        let reason = "sqlite: must be followed by the path of a file, without options".to_owned();
-        return Err(QueueError::Setting {
-            key: "queue.url",
-            reason,
-        });
+        return Err(QueueError::url(
+            "sqlite: must be followed by the path of a file, without options",
+        ));
     }
     Ok(PathBuf::from(raw))
 }

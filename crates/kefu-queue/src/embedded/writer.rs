@@ -74,10 +74,9 @@ impl Writer {
             transaction.commit().await?;
             statements::stock(&mut file.connection).await
         };
-        let stock = opened.await.map_err(|reason| QueueError::Database {
-            path: file.shown.clone(),
-            reason,
-        })?;
+        let stock = opened
+            .await
+            .map_err(|reason| QueueError::engine(&file.shown, &reason))?;
         shared.stock.send_replace(stock);
         Ok(Writer {
             file,

@@ -33,11 +33,9 @@ impl Address {
             (AMQPScheme::AMQP, _) => ("amqp", None),
             (AMQPScheme::AMQPS, Some(tls)) => ("amqps", Some(Arc::new(tls))),
             (AMQPScheme::AMQPS, None) => {
-                let reason = "amqps:// needs CA certificates, and none were found".to_owned();
-                return Err(QueueError::Setting {
-                    key: "queue.url",
-                    reason,
-                });
+                return Err(QueueError::url(
+                    "amqps:// needs CA certificates, and none were found",
+                ));
             }
         };
         let authority = &uri.authority;
@@ -72,6 +70,12 @@ fn shown_vhost(vhost: &str) -> String {
         "/" => String::new(),
         named => named.replace('/', "%2F"),
     }
+}
+
+pub(super) fn read(url: &str) -> Result<AMQPUri, QueueError> {
+    // The parser's own text can quote the URL, password included.
+    url.parse()
+        .map_err(|_| QueueError::url("is no URL such as amqp://user:password@host:5672/vhost"))
 }
 
 impl fmt::Debug for Address {

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::SystemTime;
 
+use kefu_settings::SettingsError;
 use tracing::error;
 
 use crate::embedded::{self, Embedded, Missing, Writer};
@@ -49,10 +50,7 @@ impl Folder {
         let name = format!("{}.{:032x}{ENDING}", self.prefix, rand::random::<u128>());
         self.open(&self.path.join(name), Missing::Create)
             .await
-            .map_err(|error| QueueError::Setting {
-                key: "queue.spool",
-                reason: cause(&error),
-            })
+            .map_err(|error| QueueError::Refused(SettingsError::new("queue.spool", cause(&error))))
     }
 
     /// The files nobody holds, oldest first.
@@ -121,11 +119,9 @@ fn is_ours(name: &str, prefix: &str) -> bool {
 
 /// The engine's errors name `queue.url`, which is not the setting to change here.
 fn cause(error: &QueueError) -> String {
-    match error {
-        QueueError::File(unusable) => unusable.to_string(),
-        QueueError::Database { path, reason } => format!("{path} cannot be used: {reason}"),
-        QueueError::Setting { reason, .. } => reason.clone(),
-        other => other.to_string(),
+    match error.refusal() {
+        Some(refusal) => refusal.problem().to_owned(),
+        None => error.to_string(),
     }
 }
 

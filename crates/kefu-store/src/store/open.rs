@@ -2,7 +2,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use kefu_settings::{AsUser, Unusable, absolute};
+use kefu_settings::{AsUser, SettingsError, Unusable, absolute, no_file};
 use secrecy::ExposeSecret;
 use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
 use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous};
@@ -73,25 +73,33 @@ impl Store {
     }
 
     /// Whether the settings are possible; nothing is opened.
-    pub fn check(settings: &DatabaseSettings) -> Result<(), StoreError> {
-        let refuse = |reason: String| Err(StoreError::Refused(reason));
+    pub fn check(settings: &DatabaseSettings) -> Result<(), SettingsError> {
+        Store::problems(settings).into_iter().next().map_or(Ok(()), Err)
+    }
+
+    /// Everything that is wrong with the settings; nothing is opened.
+    pub fn problems(settings: &DatabaseSettings) -> Vec<SettingsError> {
+        let mut found = Vec::new();
         if !(1..=POOL_MAX).contains(&settings.pool) {
-            return refuse(format!(
-                "database.pool must be 1 to {POOL_MAX}, got {}",
-                settings.pool
-            ));
+            let problem = format!("must be 1 to {POOL_MAX}, got {}", settings.pool);
+            found.push(SettingsError::new("database.pool", problem));
         }
-        let url = settings.url.expose_secret();
-        match sqlite_path(url) {
-            Some(path) if path.is_empty() || path.starts_with(':') => {
-                refuse("database.url must name a file: sqlite:PATH".to_owned())
-            }
-            Some(_) => Ok(()),
-            None if url.starts_with("postgres://") || url.starts_with("postgresql://") => {
-                postgres_options(url).map(drop)
-            }
-            None => refuse("database.url must start with postgres:// or sqlite:".to_owned()),
+        let engine = engine(settings.url.expose_secret());
+        found.extend(engine.err().and_then(|error| error.refusal()));
+        found
+    }
+}
+
+fn engine(url: &str) -> Result<(), StoreError> {
+    match sqlite_path(url) {
+        Some(path) if path.is_empty() || path.starts_with(':') => {
+            Err(StoreError::url("must name a file: sqlite:PATH"))
         }
+        Some(path) => no_file(Path::new(path)).map_or(Ok(()), |problem| Err(StoreError::url(problem))),
+        None if url.starts_with("postgres://") || url.starts_with("postgresql://") => {
+            postgres_options(url).map(drop)
+        }
+        None => Err(StoreError::url("must start with postgres:// or sqlite:")),
     }
 }
 
@@ -102,9 +110,9 @@ fn sqlite_path(url: &str) -> Option<&str> {
 
 pub(crate) fn postgres_options(url: &str) -> Result<PgConnectOptions, StoreError> {
     // The parser's own words may quote the URL, hence the password.
-    let options: PgConnectOptions = url.parse().map_err(|_| {
-        StoreError::Refused("database.url is not postgres://user:password@host:port/name".to_owned())
-    })?;
+    let options: PgConnectOptions = url
+        .parse()
+        .map_err(|_| StoreError::url("is not postgres://user:password@host:port/name"))?;
     Ok(options
         .application_name("kefu")
         .statement_cache_capacity(STATEMENTS_MAX)
@@ -161,7 +169,7 @@ async fn open_sqlite(path: &str, create: bool) -> Result<Store, StoreError> {
     if create && let Some(folder) = file.parent() {
         tokio::fs::create_dir_all(folder)
             .await
-            .map_err(|error| StoreError::Refused(Unusable::new("create", folder, error).to_string()))?;
+            .map_err(|error| StoreError::url(Unusable::new("create", folder, error).to_string()))?;
     }
     let options = SqliteConnectOptions::new()
         .filename(&file)
@@ -200,7 +208,7 @@ async fn first_connection(pool: &SqlitePool, file: &Path, address: &str) -> Resu
         if let Some(reason) = about_files(&error) {
             // The engine says only that it could not; the system knows why.
             let why = Unusable::look(file).map_or(reason, |unusable| unusable.to_string());
-            return Err(StoreError::Refused(format!("{address} cannot be opened: {why}")));
+            return Err(StoreError::url(format!("{address} cannot be opened: {why}")));
         }
         let error = named(address, error);
         tries -= 1;
@@ -221,7 +229,7 @@ fn about_files(error: &sqlx::Error) -> Option<String> {
 
 fn named(address: &str, error: sqlx::Error) -> StoreError {
     match StoreError::from(error) {
-        StoreError::Refused(reason) => StoreError::Refused(format!("{address}: {reason}")),
+        StoreError::Refused(error) => StoreError::url(format!("{address}: {}", error.problem())),
         other => other,
     }
 }

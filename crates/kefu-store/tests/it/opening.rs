@@ -40,7 +40,7 @@ async fn a_wrong_password_is_refused_without_saying_it() {
         line.contains("password") && !line.contains("not-the-secret"),
         "{line}"
     );
-    assert!(line.starts_with("postgres://"), "{line}");
+    assert!(line.starts_with("database.url: postgres://"), "{line}");
 }
 
 #[tokio::test]
@@ -76,19 +76,13 @@ async fn impossible_settings_are_refused() {
     let folder = tempfile::tempdir().unwrap();
     let is_folder = format!("sqlite:{}", folder.path().display());
     let line = refusal(&is_folder).await;
-    assert!(line.contains("cannot be opened: cannot open /"), "{line}");
-    assert!(
-        line.contains(": Is a directory (os error 21), as user "),
-        "{line}"
-    );
+    let expected = format!("database.url: {} is a folder; ", folder.path().display());
+    assert!(line.starts_with(&expected), "{line}");
     let file = folder.path().join("file");
     std::fs::write(&file, "x".repeat(4096)).unwrap();
     let line = refusal(&format!("sqlite:{}/kefu.db", file.display())).await;
-    let expected = format!("cannot create {}: ", file.display());
-    assert!(
-        line.starts_with(&expected) && line.contains("), as user "),
-        "{line}"
-    );
+    let expected = format!("cannot be made: {} is a file", file.display());
+    assert!(line.ends_with(&expected), "{line}");
     let line = refusal("sqlite:/proc/kefu.db").await;
     assert!(
         line.contains("cannot write to /proc: ") && line.contains(", as user "),

@@ -4,17 +4,16 @@ use std::time::{Duration, Instant};
 
 use bytes::{Bytes, BytesMut};
 use flate2::read::MultiGzDecoder;
+use kefu_settings::SettingsError;
 use metrics::{counter, histogram};
 use reqwest::header::{ACCEPT_ENCODING, CONTENT_ENCODING, CONTENT_TYPE, HeaderMap, HeaderValue};
 use reqwest::multipart::{Form, Part};
 use reqwest::redirect::Policy;
 use reqwest::{Proxy, RequestBuilder, Response, Url};
-use secrecy::ExposeSecret;
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use tracing::error;
 
-use super::ClientError;
 use super::tokens::Token;
 use crate::codes;
 use crate::error::{ApiError, Failure, is_malformed_request};
@@ -71,10 +70,10 @@ pub(super) enum Answer {
 }
 
 impl Transport {
-    pub(super) fn new(settings: &WecomSettings, tls: rustls::ClientConfig) -> Result<Transport, ClientError> {
-        if settings.timeout.is_zero() {
-            return Err(ClientError::Timeout);
-        }
+    pub(super) fn new(
+        settings: &WecomSettings,
+        tls: rustls::ClientConfig,
+    ) -> Result<Transport, SettingsError> {
         let builder = reqwest::Client::builder()
             .tls_backend_preconfigured(tls)
             .user_agent(USER_AGENT)
@@ -89,13 +88,13 @@ impl Transport {
             .retry(reqwest::retry::never())
             .tcp_nodelay(true)
             .no_proxy();
-        let builder = match &settings.proxy {
-            Some(address) => builder.proxy(proxy(address.expose_secret())?),
+        let builder = match settings.proxy() {
+            Some(address) => builder.proxy(proxy(address)?),
             None => builder,
         };
-        let http = builder
-            .build()
-            .map_err(|error| ClientError::Build(chain(error)))?;
+        let http = builder.build().map_err(|error| {
+            SettingsError::new("wecom.api_base", format!("cannot be used: {}", chain(error)))
+        })?;
         Ok(Transport {
             http,
             base: base(&settings.api_base)?,
@@ -312,8 +311,12 @@ fn form(bytes: &Bytes, filename: &str, content_type: &str) -> Form {
     Form::new().percent_encode_noop().part("media", part)
 }
 
-fn base(address: &str) -> Result<String, ClientError> {
-    let url = Url::parse(address).map_err(|_| ClientError::ApiBase)?;
+pub(crate) fn base(address: &str) -> Result<String, SettingsError> {
+    let refuse = || {
+        let problem = "must be http(s)://host[:port] without path, user or query";
+        SettingsError::new("wecom.api_base", problem)
+    };
+    let url = Url::parse(address).map_err(|_| refuse())?;
     let plain = matches!(url.scheme(), "http" | "https")
         && url.has_host()
         && url.path() == "/"
@@ -323,15 +326,19 @@ fn base(address: &str) -> Result<String, ClientError> {
         && url.password().is_none();
     match plain {
         true => Ok(url.as_str().trim_end_matches('/').to_owned()),
-        false => Err(ClientError::ApiBase),
+        false => Err(refuse()),
     }
 }
 
-fn proxy(address: &str) -> Result<Proxy, ClientError> {
-    let url = Url::parse(address).map_err(|_| ClientError::Proxy)?;
+pub(crate) fn proxy(address: &str) -> Result<Proxy, SettingsError> {
+    let refuse = || {
+        let problem = "must be http(s):// or socks5(h)://[user:password@]host:port";
+        SettingsError::new("wecom.proxy", problem)
+    };
+    let url = Url::parse(address).map_err(|_| refuse())?;
     match matches!(url.scheme(), "http" | "https" | "socks5" | "socks5h") && url.has_host() {
-        true => Proxy::all(url).map_err(|_| ClientError::Proxy),
-        false => Err(ClientError::Proxy),
+        true => Proxy::all(url).map_err(|_| refuse()),
+        false => Err(refuse()),
     }
 }
 

@@ -1,5 +1,4 @@
 use kefu_wecom::AppSettings;
-use kefu_wecom::client::ClientError;
 use kefu_wecom::settings::PreviousKeySettings;
 
 use crate::stub;
@@ -80,8 +79,8 @@ fn receive_ids_default_to_the_corp_and_want_the_empty_one_spelled_out() {
     assert_eq!(app().receive_ids().unwrap(), ["ww1"]);
     assert_eq!(ids("ww1, tj2").unwrap(), ["ww1", "tj2"]);
     assert_eq!(ids("ww1,\"\"").unwrap(), ["ww1", ""]);
-    assert_eq!(ids("").unwrap_err().key, "receive_ids");
-    assert_eq!(ids("ww1,").unwrap_err().key, "receive_ids");
+    assert_eq!(ids("").unwrap_err().key(), "receive_ids");
+    assert_eq!(ids("ww1,").unwrap_err().key(), "receive_ids");
 }
 
 #[test]
@@ -113,8 +112,7 @@ fn impossible_addresses_are_refused_with_the_key() {
             ..stub::settings("http://h")
         };
         let error = stub::client_of(&settings).unwrap_err();
-        assert!(matches!(error, ClientError::ApiBase), "{base}: {error}");
-        assert!(error.to_string().starts_with("wecom.api_base: "));
+        assert_eq!(error.key(), "wecom.api_base", "{base}: {error}");
     }
     let with = |change: fn(&mut kefu_wecom::WecomSettings)| {
         let mut settings = stub::settings("https://h:8443/");
@@ -129,14 +127,63 @@ fn impossible_addresses_are_refused_with_the_key() {
         Ok(())
     );
     assert_eq!(
-        with(|settings| settings.proxy = Some("socks5://u:hidden@p:1080".into())),
+        with(|settings| settings.proxy = Some("socks5://u:hidden@p".into())),
         Ok(())
     );
+    // As if it were not there.
+    assert_eq!(with(|settings| settings.proxy = Some("".into())), Ok(()));
     let error = with(|settings| settings.proxy = Some("ftp://u:hidden@p".into())).unwrap_err();
     assert!(
         error.starts_with("wecom.proxy: ") && !error.contains("hidden"),
         "{error}"
     );
+    let mut all = stub::settings("https://h/cgi-bin");
+    all.timeout = std::time::Duration::from_secs(61);
+    all.proxy = Some("p:3128".into());
+    all.msgid_repeated_codes = "0".into();
+    let keys: Vec<String> = all
+        .problems()
+        .iter()
+        .map(|error| error.key().to_owned())
+        .collect();
+    let expected = [
+        "wecom.api_base",
+        "wecom.timeout",
+        "wecom.proxy",
+        "wecom.msgid_repeated_codes",
+    ];
+    assert_eq!(keys, expected);
     let error = with(|settings| settings.msgid_repeated_codes = "95001,x".into()).unwrap_err();
     assert_eq!(error, "wecom.msgid_repeated_codes: \"x\" is not an error code");
+}
+
+#[test]
+fn everything_that_keeps_callbacks_shut_is_told_at_once() {
+    let mut wrong = app();
+    wrong.corp_id = " ".to_owned();
+    wrong.token = None;
+    wrong.encoding_aes_key = Some("short".into());
+    wrong.receive_ids = Some("ww1,".to_owned());
+    wrong.previous = Some(kefu_wecom::settings::PreviousKeySettings {
+        token: "a b".into(),
+        encoding_aes_key: "".into(),
+    });
+    let found: Vec<String> = wrong
+        .callback_problems()
+        .iter()
+        .map(ToString::to_string)
+        .collect();
+    let expected = [
+        "corp_id: is empty",
+        "token: is missing",
+        "encoding_aes_key: must be 43 characters, got 5",
+        "previous.token: ",
+        "previous.encoding_aes_key: is empty",
+        "receive_ids: has a blank item",
+    ];
+    assert_eq!(found.len(), expected.len(), "{found:#?}");
+    for (line, expected) in found.iter().zip(expected) {
+        assert!(line.starts_with(expected), "{expected}: {line}");
+    }
+    assert_eq!(app().callback_problems(), []);
 }

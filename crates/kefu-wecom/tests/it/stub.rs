@@ -3,7 +3,8 @@
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use kefu_wecom::client::{AppCredentials, ClientError, SharedTokens};
+use kefu_settings::SettingsError;
+use kefu_wecom::client::{AppCredentials, SharedTokens};
 use kefu_wecom::{Client, WecomSettings};
 use serde_json::{Value, json};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -111,7 +112,7 @@ pub(crate) fn settings(base: &str) -> WecomSettings {
     }
 }
 
-pub(crate) fn client_of(settings: &WecomSettings) -> Result<Client, ClientError> {
+pub(crate) fn client_of(settings: &WecomSettings) -> Result<Client, SettingsError> {
     Client::new(settings, [credentials()], tls(), None)
 }
 

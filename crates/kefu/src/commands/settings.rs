@@ -3,7 +3,7 @@
 use std::net::SocketAddr;
 use std::path::Path;
 
-use kefu_process::{ExitError, LogSettings, telemetry, tls};
+use kefu_process::{ExitError, http, tls};
 use kefu_queue::{Queue, QueueSettings, Roles};
 use kefu_settings::{Problems, REFERENCE, REFERENCE_ZH, Settings, SettingsError, SettingsErrors, Shown};
 use kefu_worker::{Trial, Trouble};
@@ -35,10 +35,7 @@ pub(super) async fn run(config: Option<&Path>, args: &SettingsArgs) -> anyhow::R
     if args.json {
         let list = |errors: &[SettingsError]| -> Vec<Value> { errors.iter().map(as_json).collect() };
         output::json(&json!({ "problems": list(&found), "warnings": list(&warned) }))?;
-        return match found.is_empty() {
-            true => Ok(()),
-            false => Err(ExitError::No(String::new()).into()),
-        };
+        return Ok(SettingsErrors::check(found)?);
     }
     for warning in &warned {
         output::note(format_args!("kefu: warning: {warning}"))?;
@@ -89,15 +86,12 @@ async fn queue(settings: &Settings, roles: &[Role]) -> anyhow::Result<Result<Str
     let tls =
         tls::client_config_if(section.needs_tls()).map_err(|error| ExitError::refused("queue.url", error))?;
     let visited = Queue::visit(&section, queue_roles(roles), Some(tls)).await;
-    Ok(visited.map(|()| "answers".to_owned()).map_err(|error| {
-        let text = error.to_string();
-        let text = text.strip_prefix("queue.url: ").unwrap_or(&text);
-        let told = SettingsError::new("queue.url", text);
-        match error.is_refusal() {
-            true => Trouble::Refused(told),
-            false => Trouble::Away(told),
-        }
-    }))
+    Ok(visited
+        .map(|()| "answers".to_owned())
+        .map_err(|error| match error.refusal() {
+            Some(refusal) => Trouble::Refused(refusal),
+            None => Trouble::Away(SettingsError::new("queue.url", error.to_string())),
+        }))
 }
 
 fn queue_roles(roles: &[Role]) -> Roles {
@@ -112,26 +106,36 @@ fn queue_roles(roles: &[Role]) -> Roles {
 /// Everything that a start with these roles would refuse, and that can be known without starting.
 pub(super) fn problems(settings: &Settings, roles: &[Role]) -> Vec<SettingsError> {
     let has = |role| roles.is_empty() || roles.contains(&role);
-    let (ingress, worker) = (has(Role::Ingress), has(Role::Worker));
+    let queue_roles = queue_roles(roles);
     let mut problems = Problems::of(settings);
-    if let Some(log) = problems.section::<LogSettings>("log") {
-        problems.add(telemetry::check(&log));
+    if has(Role::Ingress) {
+        problems.note_all(kefu_ingress::problems(settings, queue_roles));
     }
-    if ingress {
-        problems.note_all(kefu_ingress::problems(settings));
+    if has(Role::Worker) {
+        problems.note_all(kefu_worker::problems(settings, queue_roles));
     }
-    if worker {
-        problems.note_all(kefu_worker::problems(settings));
+    if queue_roles == Roles::Both {
+        problems.note_all(http::clashes(&addresses(settings)));
     }
-    if let Ok(queue) = settings.section::<QueueSettings>("queue") {
-        let checked = Queue::check(&queue, queue_roles(roles));
-        problems.add(checked.map_err(|error| match ExitError::refused_line(&error) {
-            ExitError::Refused(error) => error,
-            other => SettingsError::new("queue.url", other.to_string()),
-        }));
-    }
-    problems.note_all(same_ports(settings, ingress, worker));
     problems.finish()
+}
+
+/// Where both roles listen, as far as that can be read.
+fn addresses(settings: &Settings) -> Vec<(&'static str, SocketAddr)> {
+    #[derive(Deserialize)]
+    struct Listens {
+        listen: SocketAddr,
+        ops_listen: Option<SocketAddr>,
+    }
+    let mut addresses = Vec::new();
+    if let Ok(ingress) = settings.section::<Listens>("ingress") {
+        addresses.push(("ingress.listen", ingress.listen));
+        addresses.extend(ingress.ops_listen.map(|ops| ("ingress.ops_listen", ops)));
+    }
+    if let Ok(worker) = settings.section::<Listens>("worker") {
+        addresses.push(("worker.listen", worker.listen));
+    }
+    addresses
 }
 
 /// What may be right and is probably not.
@@ -145,47 +149,6 @@ pub(super) fn warnings(settings: &Settings, roles: &[Role]) -> Vec<SettingsError
         warnings.note_all(kefu_worker::warnings(settings));
     }
     warnings.finish()
-}
-
-/// Addresses of one process that cannot both be taken.
-fn same_ports(settings: &Settings, ingress: bool, worker: bool) -> Vec<SettingsError> {
-    #[derive(Deserialize)]
-    struct Listens {
-        listen: Option<SocketAddr>,
-        ops_listen: Option<SocketAddr>,
-    }
-    let mut taken: Vec<(&str, SocketAddr)> = Vec::new();
-    let mut found = Vec::new();
-    for (role, runs) in [("ingress", ingress), ("worker", worker)] {
-        let Ok(listens) = settings.section::<Listens>(role) else {
-            continue;
-        };
-        let both = [("listen", listens.listen), ("ops_listen", listens.ops_listen)];
-        for (name, address) in both.into_iter().filter(|_| runs) {
-            let Some(address) = address.filter(|address| address.port() != 0) else {
-                continue;
-            };
-            let key = match (role, name) {
-                ("ingress", "listen") => "ingress.listen",
-                ("ingress", _) => "ingress.ops_listen",
-                _ => "worker.listen",
-            };
-            let meets = |other: &SocketAddr| {
-                other.port() == address.port()
-                    && (other.ip() == address.ip()
-                        || other.ip().is_unspecified()
-                        || address.ip().is_unspecified())
-            };
-            match taken.iter().find(|(_, other)| meets(other)) {
-                Some((other, _)) => {
-                    let problem = format!("{address} is that of {other} as well; give it another port");
-                    found.push(SettingsError::new(key, problem));
-                }
-                None => taken.push((key, address)),
-            }
-        }
-    }
-    found
 }
 
 fn effective(settings: &Settings, is_json: bool) -> anyhow::Result<()> {

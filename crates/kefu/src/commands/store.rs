@@ -3,9 +3,8 @@
 use std::path::Path;
 
 use kefu_process::ExitError;
-use kefu_settings::Settings;
+use kefu_settings::{Origin, Settings};
 use kefu_store::{DatabaseSettings, Store, StoreError};
-use secrecy::ExposeSecret;
 
 use crate::commands::start_telemetry;
 
@@ -22,7 +21,7 @@ pub(super) async fn with_store<T>(
     let section: DatabaseSettings = settings.section("database")?;
     let store = match Store::open_existing(&section).await {
         Err(error @ StoreError::Missing(_)) => {
-            let layer = layer(&settings, &section)?;
+            let layer = layer(&settings);
             let what = format!(
                 "{error} (from {layer}); this command makes none: call it where Kefu runs, or with its settings"
             );
@@ -46,8 +45,8 @@ pub(super) async fn create_store(settings: &Settings) -> anyhow::Result<Store> {
 
 /// What an error of the database means for a command: refused, away, or unexpected.
 pub(crate) fn explained(error: StoreError) -> anyhow::Error {
-    if error.is_refusal() {
-        return ExitError::refused_for(KEY, &error).into();
+    if let Some(refusal) = error.refusal() {
+        return refusal.into();
     }
     match error.is_unavailable() || error.is_busy() {
         true => ExitError::away(KEY, &error).into(),
@@ -55,22 +54,11 @@ pub(crate) fn explained(error: StoreError) -> anyhow::Error {
     }
 }
 
-/// Where the URL of the database comes from, the strongest layer first.
-fn layer(settings: &Settings, section: &DatabaseSettings) -> anyhow::Result<String> {
-    let variables = std::env::vars_os().filter_map(|(name, value)| {
-        let name = name.into_string().ok().filter(|_| !value.is_empty())?;
-        let is_ours = ["KEFU_DATABASE__URL", "KEFU_DATABASE__URL_FILE"]
-            .iter()
-            .any(|known| known.eq_ignore_ascii_case(&name));
-        (is_ours || name == "DATABASE_URL").then_some(name)
-    });
-    if let Some(name) = variables.max_by_key(|name| name.len()) {
-        return Ok(name);
+/// Where the URL of the database comes from.
+fn layer(settings: &Settings) -> String {
+    match settings.origin(KEY) {
+        Origin::Variable(name) => name,
+        Origin::Reference => format!("the default of {KEY}"),
+        other => other.to_string(),
     }
-    let default: DatabaseSettings = Settings::reference_only()?.section("database")?;
-    let is_default = default.url.expose_secret() == section.url.expose_secret();
-    Ok(match settings.file().filter(|_| !is_default) {
-        Some(file) => file.display().to_string(),
-        None => format!("the default of {KEY}"),
-    })
 }

@@ -174,6 +174,145 @@ async fn engines_that_cannot_be_right_together_are_refused() {
         &["queue.url: an embedded queue"],
     )
     .await;
+    let one = [("AMQP_URL", "sqlite:all.db"), ("DATABASE_URL", "sqlite:./all.db")];
+    let checked = call(&["settings", "--check"], &one).end().await;
+    checked.check_code(2);
+    let told = checked.stderr.last().unwrap();
+    assert!(
+        told.starts_with("kefu: database.url: is /") && told.contains("the file of queue.url"),
+        "{checked:?}"
+    );
+}
+
+#[tokio::test]
+async fn what_is_known_without_connecting_is_known_to_the_check() {
+    // A broker behind TLS is nothing to refuse: only its certificate can be wrong.
+    let tls = [
+        ("AMQP_URL", "amqps://kefu:hunter2@127.0.0.1:1/"),
+        ("REDIS_URL", "rediss://:hunter2@127.0.0.1:1/0"),
+    ];
+    for role in ["ingress", "worker"] {
+        call(&["settings", "--check", role], &tls)
+            .end()
+            .await
+            .check_code(0);
+    }
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("file");
+    fs::write(&file, "").unwrap();
+    let (file, below) = (
+        file.display().to_string(),
+        file.join("spool").display().to_string(),
+    );
+    let folder = folder.path().display().to_string();
+    for (role, variable, value, expected) in [
+        ("ingress", "KEFU_QUEUE__SPOOL", file.as_str(), "queue.spool: "),
+        ("ingress", "KEFU_QUEUE__SPOOL", &below, "queue.spool: "),
+        (
+            "ingress",
+            "KEFU_QUEUE__SPOOL",
+            "file:///srv/spool",
+            "queue.spool: ",
+        ),
+        (
+            "ingress",
+            "OTEL_EXPORTER_OTLP_ENDPOINT",
+            "http://[",
+            "OTEL_EXPORTER_OTLP_ENDPOINT: ",
+        ),
+        (
+            "worker",
+            "OTEL_EXPORTER_OTLP_ENDPOINT",
+            "http://[",
+            "OTEL_EXPORTER_OTLP_ENDPOINT: ",
+        ),
+        (
+            "worker",
+            "DATABASE_URL",
+            &format!("sqlite:{folder}"),
+            "database.url: ",
+        ),
+        (
+            "worker",
+            "KEFU_WECOM__PROXY",
+            "proxy:3128",
+            "wecom.proxy: must be http",
+        ),
+        (
+            "worker",
+            "KEFU_STATE__COMMAND_TIMEOUT",
+            "0s",
+            "state.command_timeout: ",
+        ),
+    ] {
+        let single = ("KEFU_WORKER__SINGLE", "true");
+        check(role, &[(variable, value), single], &[expected]).await;
+    }
+}
+
+#[tokio::test]
+async fn a_name_that_is_none_is_told_with_the_one_that_was_meant() {
+    for (variable, expected) in [
+        (
+            "KEFU_WORKER__PREFIX",
+            "worker.prefix: unknown key; did you mean queue.prefix? ",
+        ),
+        (
+            "KEFU_QUEUE__RETRY_STEP",
+            "queue.retry_step: unknown key; did you mean queue.retry_steps? ",
+        ),
+        (
+            "KEFU_APPS__DEFAULT__SECRT",
+            "apps.default.secrt: unknown key; did you mean apps.default.secret? ",
+        ),
+        (
+            "KEFU_QEUE__URL",
+            "qeue.url: unknown key, set by KEFU_QEUE__URL; did you mean the section queue? ",
+        ),
+        (
+            "kefu_log__level",
+            "log.level: is not set by kefu_log__level, which does nothing; ",
+        ),
+        (
+            "KEFU_APPS__DEFAULT_SECRET",
+            "apps.default_secret: unknown key, set by KEFU_APPS__DEFAULT_SECRET; ",
+        ),
+    ] {
+        check("worker", &[(variable, "hunter2")], &[expected]).await;
+    }
+    let injected = [
+        ("KEFU_INGRESS_SERVICE_HOST", "10.0.0.1"),
+        ("KEFU_INGRESS_PORT", "tcp://10.0.0.1:3001"),
+        ("KEFU_WORKER_PORT_3002_TCP_ADDR", "10.0.0.1"),
+        ("KEFU_QUEUE_PORT", "tcp://10.0.0.1:5672"),
+        ("KEFU_STATE_SERVICE_PORT", "6379"),
+    ];
+    call(&["settings", "--check"], &injected)
+        .end()
+        .await
+        .check_code(0);
+}
+
+#[tokio::test]
+async fn all_is_told_at_once_by_the_programs_of_the_roles_too() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("kefu.toml");
+    let file = "[kitchen]\nsink = 1\n[queue]\nprefix = \"a b\"\nspool_max = 1\n[ingress]\nbody_max = 0\n\
+        connections_max = 0\n[apps.shop]\ntoken = \"a b\"\nencoding_aes_key = \"short\"\ncorp_id = \"ww1\"\n";
+    fs::write(&path, file).unwrap();
+    let path = path.display().to_string();
+    let variables = [("KEFU_CONFIG", path.as_str()), ("KEFU_LOG_LEVEL", "debug")];
+    let expected = [
+        "kitchen: unknown section; ",
+        "log.level: is not set by KEFU_LOG_LEVEL",
+        "ingress.body_max: must be",
+        "ingress.connections_max: must be",
+        "apps.shop.token: must",
+        "apps.shop.encoding_aes_key: must be 43 characters, got 5 (",
+        "queue.prefix: must be",
+        "queue.spool_max: must be",
+    ];
+    check("ingress", &variables, &expected).await;
 }
 
 #[tokio::test]
@@ -239,6 +378,15 @@ async fn what_is_only_probably_wrong_is_a_warning() {
         ),
         (0, 4)
     );
+    let wrong = call(
+        &["settings", "--check", "worker", "--json"],
+        &[("KEFU_LOG__LEVEL", "loud")],
+    )
+    .end()
+    .await;
+    wrong.check_code(2);
+    let told: Value = serde_json::from_str(&wrong.text()).unwrap();
+    assert_eq!(told["problems"][0]["key"], "log.level");
 }
 
 #[tokio::test]

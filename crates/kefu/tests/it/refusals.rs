@@ -209,7 +209,7 @@ async fn impossible_addresses_of_services() {
 async fn a_check_of_the_settings_finds_the_same_without_starting_anything() {
     for (variable, value, key) in [
         ("AMQP_URL", "http://127.0.0.1/", "queue.url"),
-        ("AMQP_URL", "sqlite:queue.db", "queue.url"),
+        ("AMQP_URL", "sqlite:/srv/kefu/queue.db", "queue.url"),
         ("KEFU_QUEUE__RETRY_STEPS", "5", "queue.retry_steps"),
         ("REDIS_URL", "http://127.0.0.1/", "state.url"),
         ("DATABASE_URL", "mysql://127.0.0.1/kefu", "database.url"),

@@ -143,9 +143,7 @@ fn of_app(config: Option<&Path>, name: &str) -> anyhow::Result<Key> {
         };
         return Err(ExitError::refused("--app", what).into());
     };
-    let wrong = |error: kefu_wecom::settings::InvalidAppSettings| {
-        SettingsError::new(format!("apps.{name}.{}", error.key), error.reason)
-    };
+    let wrong = |error: SettingsError| error.within(&format!("apps.{name}"));
     let mut app = AppSettings {
         corp_id: app.corp_id,
         token: app.token,

@@ -12,7 +12,7 @@ const IMPORTS: &[(&str, &[&str])] = &[
     ("kefu-settings", &[]),
     ("kefu-process", &["kefu-settings"]),
     ("kefu-queue", &["kefu-domain", "kefu-settings"]),
-    ("kefu-state", &["kefu-domain"]),
+    ("kefu-state", &["kefu-domain", "kefu-settings"]),
     ("kefu-store", &["kefu-domain", "kefu-settings"]),
     // Neither the database nor Redis: a callback is answered without them.
     (
