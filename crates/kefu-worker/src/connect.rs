@@ -1,12 +1,14 @@
 //! Opening what the worker needs. A service that refuses ends the process, one that does not answer is waited for.
 
+use std::fs::{File, OpenOptions, TryLockError, create_dir_all};
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
 use backon::{BackoffBuilder, ExponentialBuilder};
 use kefu_domain::ThoughtMarks;
-use kefu_queue::Queue;
-use kefu_settings::Settings;
+use kefu_queue::{Queue, QueueSettings};
+use kefu_settings::{Settings, SettingsError, Unusable, absolute};
 use kefu_state::{State, StateSettings};
 use kefu_store::{DatabaseSettings, Store, StoreError};
 use kefu_wecom::{AppCredentials, Client, WecomSettings};
@@ -45,6 +47,8 @@ pub(crate) struct Parts {
     state: StateSettings,
     database: DatabaseSettings,
     tls: rustls::ClientConfig,
+    /// Whose it is is not known to a broker: nothing else keeps a second worker off this file.
+    single_file: Option<PathBuf>,
     /// To tell where a value stands that a service refuses.
     settings: Settings,
 }
@@ -70,6 +74,7 @@ impl Parts {
             prompt_tokens_max: ai.prompt_tokens_max,
             job_limit: job_limit(ai.timeout),
             thoughts: thoughts(&ai)?,
+            single_file: single_file(settings)?,
             settings: settings.clone(),
             tls,
             wecom,
@@ -78,6 +83,8 @@ impl Parts {
 
     /// Opens the database (migrated to this version), the state and the clients.
     pub(crate) async fn connect(self, queue: Queue) -> anyhow::Result<Context> {
+        let lock = self.single_file.as_deref().map(take_alone).transpose();
+        let lock = lock.map_err(|error| self.settings.placed(error))?;
         let store = open_store(&self.database, &self.settings).await?;
         let state = State::open(&self.state)
             .await
@@ -101,12 +108,47 @@ impl Parts {
             replies: self.replies,
             gate: Gate::open(),
             page_sizes: PageSizes::default(),
+            _single: lock,
             queue,
             store,
             state,
             wecom,
             model: self.model,
         })
+    }
+}
+
+/// The database file, where it is beside a broker.
+fn single_file(settings: &Settings) -> Result<Option<PathBuf>, SettingsError> {
+    let (queue, database): (QueueSettings, DatabaseSettings) =
+        (settings.section("queue")?, settings.section("database")?);
+    let file = database.file().filter(|_| !queue.is_embedded());
+    Ok(file.map(absolute))
+}
+
+/// Locks the file for this worker; the kernel lets go at any end of the process.
+fn take_alone(file: &Path) -> Result<File, SettingsError> {
+    let refuse = |problem: String| SettingsError::new("database.url", problem);
+    let mut beside = file.as_os_str().to_owned();
+    beside.push(".worker.lock");
+    let beside = PathBuf::from(beside);
+    let unusable = |act, error| refuse(Unusable::new(act, &beside, error).to_string());
+    if let Some(folder) = beside.parent() {
+        create_dir_all(folder).map_err(|error| unusable("create", error))?;
+    }
+    let options = OpenOptions::new()
+        .create(true)
+        .truncate(false)
+        .write(true)
+        .open(&beside);
+    let lock = options.map_err(|error| unusable("create", error))?;
+    match lock.try_lock() {
+        Ok(()) => Ok(lock),
+        Err(TryLockError::WouldBlock) => Err(refuse(format!(
+            "{} is in use by another worker, and worker.single says that there is one; set postgres:// for several",
+            file.display()
+        ))),
+        Err(TryLockError::Error(error)) => Err(unusable("lock", error)),
     }
 }
 

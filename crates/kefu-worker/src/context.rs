@@ -38,4 +38,6 @@ pub(crate) struct Context {
     pub(crate) turns: Turns,
     pub(crate) page_sizes: PageSizes,
     pub(crate) gate: Gate,
+    /// Held for as long as the worker lives.
+    pub(crate) _single: Option<std::fs::File>,
 }
