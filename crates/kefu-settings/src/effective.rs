@@ -61,7 +61,10 @@ fn shown(key: &str, node: &Node) -> Shown {
     let name = key.rsplit('.').next().unwrap_or_default();
     let text = match node {
         Node::File(path) => return Shown::File(absolute(path).display().to_string()),
-        Node::Text(text) if !text.is_empty() && SECRET.contains(&name) => return Shown::Secret,
+        // What is no key may be a secret's, with a slip of the finger.
+        Node::Text(text) if !text.is_empty() && (SECRET.contains(&name) || !reference::is_known(key)) => {
+            return Shown::Secret;
+        }
         Node::Text(text) => without_password(text),
         Node::Integer(number) => number.to_string(),
         Node::Float(number) => number.to_string(),
@@ -71,19 +74,34 @@ fn shown(key: &str, node: &Node) -> Shown {
     Shown::Value(text)
 }
 
-/// An address without what stands before its host: a proxy or a database may have a password there.
+/// An address without the password before its host and those among its parameters.
 fn without_password(text: &str) -> String {
     let Some((scheme, rest)) = text.split_once("://") else {
         return text.to_owned();
     };
-    let host_end = rest.find(['/', '?', '#']).unwrap_or(rest.len());
-    match rest[..host_end].rsplit_once('@') {
+    // A password may hold a slash that nobody has written as %2F: the last sign counts.
+    let (address, parameters) = rest.split_once('?').unwrap_or((rest, ""));
+    let address = match address.rsplit_once('@') {
         Some((user, host)) => {
             let user = user.split(':').next().unwrap_or_default();
-            format!("{scheme}://{user}:{MASK}@{host}{}", &rest[host_end..])
+            format!("{user}:{MASK}@{host}")
         }
-        None => text.to_owned(),
-    }
+        None => address.to_owned(),
+    };
+    let parameter = |parameter: &str| match parameter.split_once('=') {
+        Some((name, _)) if is_secret(name) => format!("{name}={MASK}"),
+        _ => parameter.to_owned(),
+    };
+    let parameters: Vec<String> = parameters.split('&').map(parameter).collect();
+    let mark = if rest.contains('?') { "?" } else { "" };
+    format!("{scheme}://{address}{mark}{}", parameters.join("&"))
+}
+
+fn is_secret(parameter: &str) -> bool {
+    let name = parameter.to_ascii_lowercase();
+    ["pass", "secret", "token", "key"]
+        .iter()
+        .any(|word| name.contains(word))
 }
 
 #[cfg(test)]
@@ -91,8 +109,29 @@ mod tests {
     use super::*;
 
     #[test]
+    fn an_address_keeps_its_host_and_loses_its_passwords() {
+        for (text, expected) in [
+            ("amqp://u:hush@mq:5672/v", "amqp://u:[set]@mq:5672/v"),
+            ("amqp://u:hu/sh@mq/v", "amqp://u:[set]@mq/v"),
+            ("redis://:hush@r/0", "redis://:[set]@r/0"),
+            (
+                "postgres://db/kefu?user=u&password=hush&sslmode=require",
+                "postgres://db/kefu?user=u&password=[set]&sslmode=require",
+            ),
+            (
+                "https://m.example/v1?api-key=hush",
+                "https://m.example/v1?api-key=[set]",
+            ),
+            ("https://m.example/v1", "https://m.example/v1"),
+            ("sqlite:kefu-data/kefu.db", "sqlite:kefu-data/kefu.db"),
+        ] {
+            assert_eq!(without_password(text), expected);
+        }
+    }
+
+    #[test]
     fn values_have_their_layer_and_secrets_stay_hidden() {
-        let file = "[ai]\nbase_url = \"https://m/v1\"\napi_key = \"sk-secret\"\n[apps.default]\nsecret_file = \"/run/s\"\n";
+        let file = "[ai]\nbase_url = \"https://m/v1\"\napi_key = \"sk-secret\"\n[apps.default]\nsecret_file = \"/run/s\"\nsecrt = \"hunter2\"\n";
         let environment = [
             ("KEFU_QUEUE__PREFIX".to_owned(), "shop".to_owned()),
             (

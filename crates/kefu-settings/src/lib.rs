@@ -12,6 +12,7 @@ mod node;
 mod odd_places;
 mod origin;
 mod place;
+mod problem;
 mod problems;
 mod read;
 mod reference;

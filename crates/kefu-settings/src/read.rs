@@ -3,7 +3,6 @@
 //! Text becomes a number or a flag where the type asks for one, because the environment has only text; a number
 //! becomes text where the type asks for text, so that an id of digits needs no quotes.
 
-use std::fmt;
 use std::io::Read;
 use std::path::Path;
 
@@ -11,9 +10,10 @@ use serde::de::value::StrDeserializer;
 use serde::de::{self, DeserializeOwned, DeserializeSeed, IntoDeserializer, Unexpected, Visitor};
 use serde::forward_to_deserialize_any;
 
+use crate::SettingsError;
 use crate::node::{Node, Table, join};
 use crate::place::{Unusable, absolute};
-use crate::{SettingsError, reference};
+use crate::problem::Problem;
 
 /// A secret in a file is a line; more is a mistake in the path.
 const VALUE_BYTES_MAX: u64 = 64 * 1024;
@@ -24,121 +24,6 @@ pub(crate) fn read<T: DeserializeOwned>(key: &str, node: &Node) -> Result<T, Set
         node,
     })
     .map_err(|problem| problem.finish(key))
-}
-
-/// An error on its way up; the innermost reader puts its key in.
-#[derive(Debug)]
-struct Problem {
-    key: Option<String>,
-    /// A required key that is not there, in the table whose key is not known yet.
-    missing: Option<&'static str>,
-    /// The keys that are known where one stands that is not.
-    known: Option<&'static [&'static str]>,
-    what: String,
-}
-
-impl Problem {
-    fn at(self, key: &str) -> Problem {
-        if self.key.is_some() {
-            return self;
-        }
-        let Some(field) = self.missing else {
-            return Problem {
-                key: Some(key.to_owned()),
-                ..self
-            };
-        };
-        let key = join(key, field);
-        let variable = reference::variable(&key);
-        Problem {
-            what: format!("is missing; set it in the settings file or as {variable}"),
-            key: Some(key),
-            ..self
-        }
-    }
-
-    fn finish(self, key: &str) -> SettingsError {
-        let problem = self.at(key);
-        let key = problem.key.unwrap_or_default();
-        let what = match problem.known {
-            Some(known) => {
-                let hint = reference::meant(&key)
-                    .map(|key| format!("did you mean {key}? "))
-                    .unwrap_or_default();
-                format!("unknown key; {hint}known here are {}", known.join(", "))
-            }
-            None => problem.what.replace('\n', ", "),
-        };
-        SettingsError::new(key, what)
-    }
-
-    fn new(what: String) -> Problem {
-        Problem {
-            key: None,
-            missing: None,
-            known: None,
-            what,
-        }
-    }
-}
-
-impl fmt::Display for Problem {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.what)
-    }
-}
-
-impl std::error::Error for Problem {}
-
-impl de::Error for Problem {
-    fn custom<T: fmt::Display>(what: T) -> Problem {
-        Problem::new(what.to_string())
-    }
-
-    fn invalid_type(found: Unexpected<'_>, expected: &dyn de::Expected) -> Problem {
-        Problem::new(format!("expected {}, found {found}", spoken(expected)))
-    }
-
-    fn invalid_value(found: Unexpected<'_>, expected: &dyn de::Expected) -> Problem {
-        let range = match expected.to_string().as_str() {
-            "u8" => " from 0 to 255",
-            "u16" => " from 0 to 65535",
-            "u32" => " from 0 to 4294967295",
-            "u64" | "usize" => ", 0 or more",
-            _ => "",
-        };
-        Problem::new(format!("expected {}{range}, found {found}", spoken(expected)))
-    }
-
-    fn unknown_variant(found: &str, expected: &'static [&'static str]) -> Problem {
-        Problem::new(format!(
-            "expected one of {}, found {found:?}",
-            expected.join(", ")
-        ))
-    }
-
-    fn unknown_field(_: &str, expected: &'static [&'static str]) -> Problem {
-        Problem {
-            known: Some(expected),
-            ..Problem::new("unknown key".to_owned())
-        }
-    }
-
-    fn missing_field(field: &'static str) -> Problem {
-        Problem {
-            missing: Some(field),
-            ..Problem::new("is missing".to_owned())
-        }
-    }
-}
-
-fn spoken(expected: &dyn de::Expected) -> String {
-    match expected.to_string().as_str() {
-        "a duration" => "a duration with a unit, such as 10s or 800ms".to_owned(),
-        "a string" => "text".to_owned(),
-        "u8" | "u16" | "u32" | "u64" | "usize" => "a whole number".to_owned(),
-        _ => expected.to_string(),
-    }
 }
 
 struct Reader<'a> {

@@ -12,6 +12,7 @@ use serde::de::DeserializeOwned;
 use crate::environment::{self, Environment};
 use crate::layer::{self, Layer};
 use crate::node::{Node, Table, insert, join, merge, replace};
+use crate::place::absolute;
 use crate::{Origin, SettingsError, SettingsErrors, origin, read};
 
 /// The commented reference: every key with its default.
@@ -68,11 +69,8 @@ impl Settings {
         });
         let file = named.or_else(|| Some(PathBuf::from(FILE_DEFAULT)).filter(|path| path.exists()));
         let text = file.as_deref().map(layer::read_file).transpose()?;
-        let name = file
-            .as_deref()
-            .unwrap_or(Path::new(FILE_DEFAULT))
-            .display()
-            .to_string();
+        let name = absolute(file.as_deref().unwrap_or(Path::new(FILE_DEFAULT)));
+        let name = name.display().to_string();
         let mut settings = Settings::from_layers(&name, text.as_deref(), environment::variables()?)?;
         settings.file = file;
         Ok(settings)

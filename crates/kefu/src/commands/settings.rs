@@ -6,6 +6,7 @@ use std::path::Path;
 use kefu_process::{ExitError, http, tls};
 use kefu_queue::{Queue, QueueSettings, Roles};
 use kefu_settings::{Problems, REFERENCE, REFERENCE_ZH, Settings, SettingsError, SettingsErrors, Shown};
+use kefu_store::DatabaseSettings;
 use kefu_worker::{Trial, Trouble};
 use serde::Deserialize;
 use serde_json::{Value, json};
@@ -152,15 +153,25 @@ pub(super) fn warnings(settings: &Settings, roles: &[Role]) -> Vec<SettingsError
 }
 
 fn effective(settings: &Settings, is_json: bool) -> anyhow::Result<()> {
+    let places = places(settings);
     for value in settings.effective() {
         let origin = value.origin.to_string();
+        // Relative ones are relative to the folder in which Kefu is started, hence to this one.
+        let place = places
+            .iter()
+            .find(|(key, _)| *key == value.key)
+            .map(|(_, path)| path.as_str());
         if is_json {
             let (name, text) = match &value.value {
                 Shown::Value(text) => ("value", Value::from(text.as_str())),
                 Shown::Secret => ("secret", Value::Bool(true)),
                 Shown::File(path) => ("file", Value::from(path.as_str())),
             };
-            output::json(&json!({ "key": value.key, name: text, "origin": origin }))?;
+            let mut line = json!({ "key": value.key, name: text, "origin": origin });
+            if let Some(place) = place {
+                line["place"] = Value::from(place);
+            }
+            output::json(&line)?;
             continue;
         }
         let text = match &value.value {
@@ -168,9 +179,23 @@ fn effective(settings: &Settings, is_json: bool) -> anyhow::Result<()> {
             Shown::Secret => "[set]".to_owned(),
             Shown::File(path) => format!("[in {path}]"),
         };
-        output::line(format_args!("{} = {text}  # {origin}", value.key))?;
+        let place = place.map(|place| format!("; {place}")).unwrap_or_default();
+        output::line(format_args!("{} = {text}  # {origin}{place}", value.key))?;
     }
     Ok(())
+}
+
+/// The files and folders of data, whole.
+fn places(settings: &Settings) -> Vec<(&'static str, String)> {
+    let whole = |path: &Path| kefu_settings::absolute(path).display().to_string();
+    let mut places = Vec::new();
+    if let Ok(queue) = settings.section::<QueueSettings>("queue") {
+        places.extend(queue.places().into_iter().map(|(key, path)| (key, whole(path))));
+    }
+    if let Ok(database) = settings.section::<DatabaseSettings>("database") {
+        places.extend(database.file().map(|path| ("database.url", whole(path))));
+    }
+    places
 }
 
 fn as_json(error: &SettingsError) -> Value {

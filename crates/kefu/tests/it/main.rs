@@ -14,6 +14,7 @@ mod crash_points;
 mod dead_letters;
 mod demo;
 mod fleet;
+mod in_force;
 mod json_fields;
 mod lists;
 mod mistakes;

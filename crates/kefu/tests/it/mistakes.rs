@@ -5,7 +5,7 @@ use std::fs;
 
 use serde_json::Value;
 
-use crate::stage::{Call, Services, Simulator, app, kefu};
+use crate::stage::{Call, app, kefu};
 
 /// Services that nobody answers at: who is refused is refused before.
 const SERVICES: [(&str, &str); 3] = [
@@ -14,7 +14,7 @@ const SERVICES: [(&str, &str); 3] = [
     ("DATABASE_URL", "postgres://kefu:hunter2@127.0.0.1:1/kefu"),
 ];
 
-fn call(arguments: &[&str], variables: &[(&str, &str)]) -> Call {
+pub(crate) fn call(arguments: &[&str], variables: &[(&str, &str)]) -> Call {
     let call = SERVICES
         .iter()
         .fold(kefu(arguments).set_all(&app()), |call, (name, value)| {
@@ -182,6 +182,25 @@ async fn engines_that_cannot_be_right_together_are_refused() {
         told.starts_with("kefu: database.url: is /") && told.contains("the file of queue.url"),
         "{checked:?}"
     );
+}
+
+#[tokio::test]
+async fn a_second_worker_on_the_file_of_the_single_one_is_refused() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("data/kefu.db");
+    fs::create_dir(folder.path().join("data")).unwrap();
+    let first = fs::File::create(folder.path().join("data/kefu.db.worker.lock")).unwrap();
+    first.try_lock().unwrap();
+    let url = format!("sqlite:{}", file.display());
+    let variables = [("DATABASE_URL", url.as_str()), ("KEFU_WORKER__SINGLE", "true")];
+    let ended = call(&["run", "worker"], &variables).end().await;
+    ended.check_code(2);
+    let expected = format!(
+        "kefu: database.url: {} is in use by another worker",
+        file.display()
+    );
+    assert!(ended.stderr.last().unwrap().starts_with(&expected), "{ended:?}");
+    assert!(!file.exists(), "nothing is made for a worker that may not work");
 }
 
 #[tokio::test]
@@ -403,89 +422,4 @@ async fn the_ingress_needs_no_secret_of_the_worker_and_reads_none() {
     .end()
     .await;
     checked.check_code(0);
-}
-
-#[tokio::test]
-async fn what_is_in_force_is_shown_with_its_layer() {
-    let shown = call(&["settings", "--effective"], &[("KEFU_QUEUE__PREFIX", "shop")])
-        .end()
-        .await;
-    shown.check_code(0);
-    let text = shown.text();
-    for line in [
-        "queue.prefix = \"shop\"  # set by KEFU_QUEUE__PREFIX",
-        "queue.url = \"amqp://kefu:[set]@127.0.0.1:1/\"  # set by AMQP_URL",
-        "apps.default.secret = [set]  # set by KEFU_APPS__DEFAULT__SECRET",
-        "worker.slots.high = \"16\"  # default",
-    ] {
-        assert!(text.lines().any(|shown| shown == line), "{line}: {text}");
-    }
-    assert!(!text.contains("hunter2"));
-    let json = call(&["settings", "--effective", "--json"], &[]).end().await;
-    let secret = json.text();
-    let secret = secret
-        .lines()
-        .map(|line| serde_json::from_str::<Value>(line).unwrap())
-        .find(|value| value["key"] == "apps.default.secret")
-        .unwrap();
-    assert_eq!(
-        (&secret["secret"], &secret["value"]),
-        (&Value::Bool(true), &Value::Null)
-    );
-}
-
-#[tokio::test]
-async fn services_are_asked_once_and_nothing_is_made() {
-    let services = Services::own().await;
-    let simulator = Simulator::start().await;
-    let model = format!("{}/v1", simulator.url);
-    let asked = |more: &[(&str, &str)]| {
-        let call = kefu(&["settings", "--check", "--connect"])
-            .set_all(&app())
-            .set_all(&services.settings())
-            .set("KEFU_WECOM__API_BASE", &simulator.url)
-            .set("KEFU_AI__BASE_URL", &model);
-        more.iter()
-            .fold(call, |call, (name, value)| call.set(name, value))
-            .end()
-    };
-    let good = asked(&[]).await;
-    good.check_code(0);
-    let said = good.text();
-    for line in [
-        "queue: answers",
-        "database: answers; ",
-        "state: answers",
-        "wecom, app default: gives an access token",
-        "model: answers a question",
-    ] {
-        assert!(said.lines().any(|said| said.starts_with(line)), "{line}: {said}");
-    }
-    assert!(services.queues().await.is_empty(), "nothing was declared");
-    let tables = "SELECT count(*) FROM information_schema.tables WHERE table_schema = current_schema()";
-    assert_eq!(services.count(tables).await, 0, "nothing was migrated");
-
-    let refused = asked(&[
-        ("KEFU_APPS__DEFAULT__SECRET", "not-the-secret"),
-        ("AMQP_URL", "amqp://nobody:hunter2@127.0.0.1:1/"),
-    ])
-    .await;
-    refused.check_code(2);
-    assert!(
-        refused
-            .stderr
-            .iter()
-            .any(|line| line.starts_with("kefu: apps.default.secret: ")),
-        "{refused:?}"
-    );
-    assert!(refused.text().contains("queue: does not answer"), "{refused:?}");
-    let away = asked(&[("REDIS_URL", "redis://:hunter2@127.0.0.1:1/0")]).await;
-    away.check_code(69);
-    assert!(
-        away.stderr
-            .iter()
-            .any(|line| line.starts_with("kefu: state.url: ")),
-        "{away:?}"
-    );
-    services.remove().await;
 }
