@@ -34,9 +34,7 @@ pub(super) async fn run(config: Option<&Path>, args: &SettingsArgs) -> anyhow::R
     let found = problems(&settings, &args.roles);
     let warned = warnings(&settings, &args.roles);
     if args.json {
-        let list = |errors: &[SettingsError]| -> Vec<Value> { errors.iter().map(as_json).collect() };
-        output::json(&json!({ "problems": list(&found), "warnings": list(&warned) }))?;
-        return Ok(SettingsErrors::check(found)?);
+        return as_one_object(&settings, args, found, &warned).await;
     }
     for warning in &warned {
         output::note(format_args!("kefu: warning: {warning}"))?;
@@ -55,8 +53,72 @@ pub(super) async fn run(config: Option<&Path>, args: &SettingsArgs) -> anyhow::R
     }
 }
 
-/// One line a service; a refusal weighs more than one that does not answer.
+/// What there is to say, as one JSON object; the services are asked only if nothing is wrong before.
+async fn as_one_object(
+    settings: &Settings,
+    args: &SettingsArgs,
+    found: Vec<SettingsError>,
+    warned: &[SettingsError],
+) -> anyhow::Result<()> {
+    let list = |errors: &[SettingsError]| -> Vec<Value> { errors.iter().map(as_json).collect() };
+    let mut object = json!({ "problems": list(&found), "warnings": list(warned) });
+    let mut verdict = Verdict::default();
+    if args.connect && found.is_empty() {
+        let services = trials(settings, &args.roles).await?.into_iter().map(|trial| {
+            let (outcome, said) = match &trial.outcome {
+                Ok(said) => ("answers", Value::from(said.as_str())),
+                Err(Trouble::Refused(error)) => ("refuses", as_json(error)),
+                Err(Trouble::Away(error)) => ("away", as_json(error)),
+            };
+            let line = json!({ "service": trial.service, "outcome": outcome, "said": said });
+            verdict.note(settings, trial.outcome);
+            line
+        });
+        object["services"] = services.collect();
+    }
+    output::json(&object)?;
+    SettingsErrors::check(found)?;
+    verdict.end()
+}
+
+/// One line a service.
 async fn connect(settings: &Settings, roles: &[Role]) -> anyhow::Result<()> {
+    let mut verdict = Verdict::default();
+    for Trial { service, outcome } in trials(settings, roles).await? {
+        match &outcome {
+            Ok(said) => output::line(format_args!("{service}: {said}"))?,
+            Err(Trouble::Away(_)) => output::line(format_args!("{service}: does not answer"))?,
+            Err(Trouble::Refused(_)) => (),
+        }
+        verdict.note(settings, outcome);
+    }
+    verdict.end()
+}
+
+/// A refusal weighs more than a service that does not answer.
+#[derive(Default)]
+struct Verdict {
+    refused: Vec<SettingsError>,
+    away: Option<SettingsError>,
+}
+
+impl Verdict {
+    fn note(&mut self, settings: &Settings, outcome: Result<String, Trouble>) {
+        match outcome {
+            Ok(_) => (),
+            Err(Trouble::Refused(error)) => self.refused.push(settings.placed(error)),
+            Err(Trouble::Away(error)) => self.away = self.away.take().or(Some(error)),
+        }
+    }
+
+    fn end(self) -> anyhow::Result<()> {
+        SettingsErrors::check(self.refused)?;
+        self.away
+            .map_or(Ok(()), |error| Err(ExitError::Away(error).into()))
+    }
+}
+
+async fn trials(settings: &Settings, roles: &[Role]) -> anyhow::Result<Vec<Trial>> {
     let mut trials = vec![Trial {
         service: "queue".to_owned(),
         outcome: queue(settings, roles).await?,
@@ -64,19 +126,7 @@ async fn connect(settings: &Settings, roles: &[Role]) -> anyhow::Result<()> {
     if roles.is_empty() || roles.contains(&Role::Worker) {
         trials.extend(kefu_worker::try_services(settings).await?);
     }
-    let (mut refused, mut away) = (Vec::new(), None);
-    for Trial { service, outcome } in trials {
-        match outcome {
-            Ok(said) => output::line(format_args!("{service}: {said}"))?,
-            Err(Trouble::Refused(error)) => refused.push(settings.placed(error)),
-            Err(Trouble::Away(error)) => {
-                output::line(format_args!("{service}: does not answer"))?;
-                away = away.or(Some(error));
-            }
-        }
-    }
-    SettingsErrors::check(refused)?;
-    away.map_or(Ok(()), |error| Err(ExitError::Away(error).into()))
+    Ok(trials)
 }
 
 async fn queue(settings: &Settings, roles: &[Role]) -> anyhow::Result<Result<String, Trouble>> {

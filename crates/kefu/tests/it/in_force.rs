@@ -98,6 +98,7 @@ async fn services_are_asked_once_and_nothing_is_made() {
         "{refused:?}"
     );
     assert!(refused.text().contains("queue: does not answer"), "{refused:?}");
+    as_one_object(&services, &simulator).await;
     let away = asked(&[("REDIS_URL", "redis://:hunter2@127.0.0.1:1/0")]).await;
     away.check_code(69);
     assert!(
@@ -107,4 +108,29 @@ async fn services_are_asked_once_and_nothing_is_made() {
         "{away:?}"
     );
     services.remove().await;
+}
+
+async fn as_one_object(services: &Services, simulator: &Simulator) {
+    let as_json = kefu(&["settings", "--check", "--connect", "--json"])
+        .set_all(&app())
+        .set_all(&services.settings())
+        .set("KEFU_WECOM__API_BASE", &simulator.url)
+        .set("KEFU_APPS__DEFAULT__SECRET", "not-the-secret")
+        .end()
+        .await;
+    as_json.check_code(2);
+    let told: Value = serde_json::from_str(&as_json.text()).unwrap();
+    let of = |service: &str| {
+        told["services"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .find(|told| told["service"] == service)
+    };
+    assert_eq!(of("queue").unwrap()["outcome"], "answers");
+    let wecom = of("wecom, app default").unwrap();
+    assert_eq!(
+        (&wecom["outcome"], &wecom["said"]["key"]),
+        (&"refuses".into(), &"apps.default.secret".into())
+    );
 }

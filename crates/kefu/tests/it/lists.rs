@@ -55,7 +55,8 @@ async fn who_looks_where_nothing_is_makes_nothing_and_is_told_where_he_looked() 
     assert_eq!(fs::read_dir(&here).unwrap().count(), 0);
 
     fs::write(here.join("kefu.toml"), "[database]\nurl = \"sqlite:c.db\"\n").unwrap();
-    check_missing(&list().end().await, &here.join("c.db"), "kefu.toml");
+    let line = format!("{}, line 2", here.join("kefu.toml").display());
+    check_missing(&list().end().await, &here.join("c.db"), &line);
     assert_eq!(fs::read_dir(&here).unwrap().count(), 1);
 }
 
