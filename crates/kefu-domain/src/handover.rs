@@ -16,6 +16,9 @@ use crate::words::{Words, fold, places};
 use clause::{Clause, clauses, simplified};
 use longer::{BUILT_IN, straddles};
 
+/// Most places of one word that are looked at in a clause, which nobody need end: a wish stands in the first.
+const PLACES_MAX: usize = 20;
+
 /// What a word of the list must be to count.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum HandoverMatch {
@@ -106,30 +109,32 @@ impl HandoverKeywords {
 
     fn wished_in(&self, clause: &Clause, word: &str) -> bool {
         self.whole_places(&clause.text, word).any(|place| {
-            let core = chinese::core(word).map_or(place.clone(), |core| {
+            let person = chinese::core(word);
+            let core = person.as_ref().map_or(place.clone(), |core| {
                 place.start + core.start..place.start + core.end
             });
             let around = Around {
+                person: person.is_some(),
                 before: &clause.text[..core.start],
                 after: &clause.text[core.end..],
                 asks: clause.asks,
             };
             match word.is_ascii() {
                 true => !chinese::refused(&around) && english::is_wish(&around),
-                false => {
-                    !english::refused(around.before)
-                        && chinese::is_wish(&around, chinese::core(word).is_some())
-                }
+                false => !english::refused(around.before) && chinese::is_wish(&around),
             }
         })
     }
 
     /// Where the word stands and no longer word covers it.
     fn whole_places<'a>(&'a self, text: &'a str, word: &'a str) -> impl Iterator<Item = Range<usize>> + 'a {
-        places(text, word).filter(move |place| {
+        places(text, word).take(PLACES_MAX).filter(move |place| {
             let covered = |longer: &str| {
-                text.match_indices(longer)
-                    .map(|(at, found)| at..at + found.len())
+                let from = text.floor_char_boundary(place.start.saturating_sub(longer.len()));
+                let to = text.ceil_char_boundary(place.end + longer.len());
+                text[from..to]
+                    .match_indices(longer)
+                    .map(|(at, found)| from + at..from + at + found.len())
                     .any(|span| covers(&span, place))
             };
             !self.longer.iter().any(covered) && !straddles(text, place)
@@ -151,6 +156,8 @@ fn covers(longer: &Range<usize>, place: &Range<usize>) -> bool {
 
 /// A place of a word, with the clause around it.
 struct Around<'a> {
+    /// The word names a person, and only that part of it is the place.
+    person: bool,
     before: &'a str,
     after: &'a str,
     /// The clause ends with a question mark.

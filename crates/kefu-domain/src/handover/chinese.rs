@@ -18,12 +18,12 @@ pub(super) fn core(keyword: &str) -> Option<Range<usize>> {
         .find_map(|person| keyword.find(person).map(|at| at..at + person.len()))
 }
 
-/// Whether the clause asks for what stands between `before` and `after`; `person`: it is a word for one.
-pub(super) fn is_wish(around: &Around<'_>, person: bool) -> bool {
+/// Whether the clause asks for what stands between `before` and `after`.
+pub(super) fn is_wish(around: &Around<'_>) -> bool {
     if refused(around) {
         return false;
     }
-    if !person {
+    if !around.person {
         return true;
     }
     let lead = Lead::of(around.before);
@@ -88,7 +88,7 @@ fn refused_before(around: &Around<'_>) -> bool {
     }
     let head = &rest[..rest.len() - refusal.len()];
     if is_either_or(head, refusal, stripped)
-        || is_failure(head, refusal, stripped)
+        || is_failure(head, refusal, stripped, around.person)
         || complains(rest, head, stripped)
     {
         return false;
@@ -121,10 +121,22 @@ fn is_either_or(head: &str, refusal: &str, stripped: &str) -> bool {
     said_before.is_some() && said_before == said_behind
 }
 
-/// 找不到, 联系不上: what did not work, no refusal.
-fn is_failure(head: &str, refusal: &str, stripped: &str) -> bool {
-    let result = stripped.chars().next();
-    refusal == "不" && !head.is_empty() && result.is_some_and(|result| "到上去来成至回".contains(result))
+/// 找不到, 联系不上, 没用: what did not work, no refusal.
+fn is_failure(head: &str, refusal: &str, stripped: &str, person: bool) -> bool {
+    let stripped = match refusal {
+        "没" => stripped.strip_prefix('有').unwrap_or(stripped),
+        _ => stripped,
+    };
+    let result = |results: &str| stripped.starts_with(|sign| results.contains(sign));
+    let is_undone = ["找到", "联系上"].iter().any(|verb| stripped.starts_with(verb));
+    // A word that names nobody, such as 转客服, brings its own verb.
+    let goes_on = !person || 1 < stripped.chars().count();
+    match refusal {
+        "不" => !head.is_empty() && result("到上去来成至回"),
+        // 没用转人工, 钱还没退转人工: but 没用人工 says that nobody was asked.
+        "没" | "没有" => is_undone || goes_on && result("用到退回来接上"),
+        _ => false,
+    }
 }
 
 /// 怎么不转人工, 还不转人工; but 还不需要人工 is none.

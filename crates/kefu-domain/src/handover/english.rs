@@ -30,7 +30,18 @@ const COMPLAINTS: &[&str] = &["why", "if", "unless", "how"];
 const SUBJECTS: &[&str] = &["you", "this", "it", "that", "he", "she", "they", "bot"];
 /// Words with which a new thought begins: what was refused before it is something else.
 const NEW_THOUGHTS: &[&str] = &[
-    "i", "but", "please", "let", "give", "get", "connect", "just", "instead", "so", "then",
+    "i", "but", "please", "let", "give", "get", "connect", "transfer", "just", "instead", "so", "then",
+];
+/// Behind a refusal these tell what failed.
+const FAILED: &[&str] = &[
+    "working",
+    "work",
+    "helping",
+    "helpful",
+    "useful",
+    "answering",
+    "understand",
+    "understanding",
 ];
 /// Words that go before a person without a meaning of their own.
 const ARTICLES: &[&str] = &[
@@ -101,9 +112,13 @@ pub(super) fn refused(before: &str) -> bool {
     let Some(last) = last.filter(|at| !complains(&words, *at)) else {
         return false;
     };
+    // "this is not working human please": what failed, no refusal.
+    if words.get(last + 1).is_some_and(|word| FAILED.contains(word)) {
+        return false;
+    }
     // "I do not want a bot I want a human": a refusal of the first. But "do not get me a human" is one of the second.
     let begins_anew = |at: usize| {
-        let is_verb = ["let", "give", "get", "connect"].contains(&words[at]);
+        let is_verb = ["let", "give", "get", "connect", "transfer"].contains(&words[at]);
         // "you do not need to get me a human": of the same thought.
         let goes_on = at == last + 1 || words[at - 1] == "to";
         NEW_THOUGHTS.contains(&words[at]) && !(is_verb && goes_on)
@@ -138,7 +153,8 @@ pub(super) fn is_wish(around: &Around<'_>) -> bool {
     let next = around.after.split(' ').find(|word| !word.is_empty());
     // The plural's ending stands behind the word.
     let is_short = words.len() <= SHORT && next.is_none_or(|next| MAY_FOLLOW.contains(&next));
-    is_short || words.iter().any(is_chinese) || words.iter().any(|word| WISHES.contains(word))
+    let is_there = next.is_some_and(|next| ["available", "online", "around", "free"].contains(&next));
+    is_short || is_there || words.iter().any(is_chinese) || words.iter().any(|word| WISHES.contains(word))
 }
 
 /// "a human is not needed", "human not required".

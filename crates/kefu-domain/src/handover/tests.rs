@@ -29,7 +29,9 @@ fn who_asks_for_a_person_is_heard() {
         机器人听不懂，人工 | 我特别需要人工 | 转 人 工 | 转！人！工！ | 居然没有人工 | 你们没有人工客服 | 现在有人工吗 | 人工入口在哪 | 轉人工 | 請幫我轉人工客服 | 【转人工】 | “人工” |
         转人工!!!快点 | 投诉！转人工 | 是不是要转人工才能退 | 要不要人工帮我看看 | 我要的是人工 |
         人工帮我查一下订单 | 人工智能听不懂，转人工 | 我要退款转人工 | 订单号12345人工 | 你好 人工 |
-        人工 退款 | 申请人工介入 | 不好意思转人工 | 愿不愿意转人工 | 除非人工来处理 | 转人工业务办理 | 有人工服务吗 | 我要和人工商量一下 | 没用，转人工 | 没收到货人工 | 请求人工 | 转真人客服",
+        人工 退款 | 申请人工介入 | 不好意思转人工 | 愿不愿意转人工 | 除非人工来处理 | 转人工业务办理 | 有人工服务吗 | 我要和人工商量一下 | 没用，转人工 | 没收到货人工 | 请求人工 | 转真人客服 |
+        机器人没用转人工 | 没有用转人工 | 没用转客服 | 钱还没退转人工 | 快递没到转人工 | 商家没回我转人工 |
+        电话没接通转人工 | 没找到转人工 | 请人工核实一下我的账号 | 麻烦人工检查一下订单 | 需要人工审核 | 能不能人工操作退款",
         true,
     );
 }
@@ -39,7 +41,7 @@ fn longer_words_ask_for_nobody() {
     check(
         "人工智能是什么？ | 人工费多少 | 人工费用怎么算 | 今天有人工降雨吗 | 人工湖在哪里 | 学习人工呼吸 |
         人工成本太高 | 手工制作吗 | 无人工厂 | 工人工资怎么发 | 个人工作室可以开票吗 | 机器人工程师 |
-        人工草坪一平米多少钱 | 要人工钻石 | 找人工智能专业的书 | 人工晶体手术 | 人工授精 | 人工流产套餐 |
+        人工草坪一平米多少钱 | 要人工钻石 | 找人工智能专业的书 | 人工晶体手术 | 人工授精 | 人工流产套餐 | 人工审核要多久 |
         有真人图吗 | 真人版好看吗 | 真人秀 | 认真人 | 纯人工制作的 | 需要多少人工 | 包含人工吗 | 包人工吗 | 修手机人工多少 | 真人cos |
         人工骨料 | 人工养殖的虾 | 人工翻译多少钱一千字 | 人工服务费怎么收 | 招聘人工客服吗 | 需要人工授粉 | 没人工作吗 |
         真人工作室 | 非人工饲养 | 请人工资多少 | 轉人工智慧 | 材料和人工分开算",
@@ -55,7 +57,7 @@ fn who_refuses_a_person_keeps_the_machine() {
         不必转人工 | 我不是要人工 | 谁说要人工了 | 为什么要转人工 | 怎么又转人工 | 取消转人工 |
         怎么退出人工 | 人工就不用了 | 人工不需要，谢谢 | 人工？不用了 | 转人工，算了 | 不要 人工 |
         並不需要人工 | 没让你转人工 | 不用麻烦人工了 | 不用真人 | 我不同意转人工 |
-        不希望转人工 | 不愿意转人工 | 不许转人工 | 没打算转人工 | 用不着人工 | 不打扰人工了 | 讨厌人工 | no human please |
+        不希望转人工 | 不愿意转人工 | 不许转人工 | 没打算转人工 | 没用人工 | 用不着人工 | 不打扰人工了 | 讨厌人工 | no human please |
         don't transfer me to a human | do not get me a human | not a human | I don’t want a human |
         please do not connect me to a real person | human not needed | human intervention not needed | you don't need to get a human |
         not necessary to connect me to a human | a human? no thanks |
@@ -108,7 +110,8 @@ fn english_words_are_whole() {
         can I speak with humans | let me talk to a human being | human support please | human help | agent human | I said human | hello human | get me a REAL PERSON | live agent | 转human |
         Could you connect me to a live agent? | I'd like to chat with a real person | where is the human |
         please, human | human human human | I would rather talk to a human |
-        your bot is useless give me a human",
+        your bot is useless give me a human | is a human available? | human available? | is a real person online |
+        not working human please | this is not working human please | no response transfer me to a human | I don't understand human please",
         true,
     );
 }
@@ -159,6 +162,19 @@ fn each_way_of_matching_takes_more_than_the_one_before() {
     }
     assert_eq!(HandoverMatch::parse("word"), Ok(HandoverMatch::Word));
     assert_eq!(HandoverMatch::parse("Intent"), Err(InvalidMatch));
+}
+
+#[test]
+fn a_text_without_an_end_is_read_in_time() {
+    let begun = std::time::Instant::now();
+    for unit in ["不要人工", "人工智能", "not human ", "人", "no ", "不", "转"] {
+        assert!(
+            !hits(&unit.repeat(64 * 1024 / unit.len()), HandoverMatch::Intent),
+            "{unit}"
+        );
+    }
+    let took = begun.elapsed();
+    assert!(took < std::time::Duration::from_secs(10), "{took:?}");
 }
 
 #[test]

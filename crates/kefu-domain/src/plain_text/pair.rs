@@ -55,6 +55,10 @@ const OPENING: &str = "（【《〈「『“‘〔［｛([{";
 const NEVER_FIRST: &str = "，。、；：！？）】》〉」』”’〕］｝,;:!?)]}";
 /// Most signs of nested marks that are looked through.
 const NESTED_MAX: usize = 8;
+/// Longest word of code between two marks, in bytes, and most signs among which a letter is looked for: pairs may
+/// stand in pairs a hundred thousand deep.
+const IDENTIFIER_BYTES_MAX: usize = 100;
+const WORDS_WITHIN: usize = 200;
 /// Signs of ASCII beside a single `*` or `_`, outside and within.
 const BEFORE_SINGLE: &str = "\"'([{*_~`";
 const BEHIND_SINGLE: &str = ".,;:!?\"')]}*_~`";
@@ -197,14 +201,15 @@ fn is_range(text: &str, open: &Run, close: &Run) -> bool {
 /// `__init__`, `_v1_`, `__name__.py`: a word of code.
 fn is_identifier(text: &str, open: &Run, close: &Run) -> bool {
     let inner = &text[open.end..close.start];
-    let word = inner
-        .bytes()
-        .all(|byte| byte.is_ascii_alphanumeric() || b"_-.$".contains(&byte));
+    let word = inner.len() <= IDENTIFIER_BYTES_MAX
+        && inner
+            .bytes()
+            .all(|byte| byte.is_ascii_alphanumeric() || b"_-.$".contains(&byte));
     let joined = matches!(open.before, Some('.' | '@' | '$' | '/' | '\\' | '-'))
         || matches!(close.after, Some('(' | '=' | '/' | '\\' | '-' | '['))
         || close.after == Some('.')
             && text[close.end + 1..].starts_with(|next: char| next.is_ascii_alphanumeric());
-    let coded = inner.bytes().any(|byte| byte.is_ascii_digit() || byte == b'_');
+    let coded = word && inner.bytes().any(|byte| byte.is_ascii_digit() || byte == b'_');
     word && (joined || coded || DUNDERS.contains(&inner))
 }
 
@@ -229,7 +234,7 @@ fn is_single_mark(text: &str, open: &Run, close: &Run) -> bool {
         sign.is_some_and(|sign| sign.is_alphanumeric() || ascii.contains(sign) || is_point(sign))
     };
     // `5 *3* 2` is a sum.
-    let words = inner.contains(char::is_alphabetic);
+    let words = inner.chars().take(WORDS_WITHIN).any(char::is_alphabetic);
     words
         && outside(open.before, BEFORE_SINGLE)
         && outside(close.after, BEHIND_SINGLE)
