@@ -10,6 +10,8 @@ mod conversation;
 mod counted;
 mod handover;
 mod id;
+#[cfg(test)]
+mod linear;
 mod message;
 mod millis;
 mod msgid;

@@ -2,6 +2,12 @@
 
 use std::ops::Range;
 
+/// Whether one of `spans`, which stand in their order, holds a place.
+pub(super) fn is_within(spans: &[Range<usize>], at: usize) -> bool {
+    let next = spans.partition_point(|span| span.end <= at);
+    spans.get(next).is_some_and(|span| span.start <= at)
+}
+
 /// Spans of code in their order.
 #[derive(Debug, Default)]
 pub(super) struct Code {
@@ -19,10 +25,7 @@ impl Code {
     }
 
     pub(super) fn holds(&self, at: usize) -> bool {
-        [&self.blocks, &self.inline].into_iter().any(|spans| {
-            let next = spans.partition_point(|span| span.end <= at);
-            spans.get(next).is_some_and(|span| span.start <= at)
-        })
+        is_within(&self.blocks, at) || is_within(&self.inline, at)
     }
 
     /// Blocks of code that touch a range.

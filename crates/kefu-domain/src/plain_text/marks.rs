@@ -7,7 +7,7 @@ use std::ops::Range;
 
 use pulldown_cmark::{CodeBlockKind, Event, Options, Parser, Tag, TagEnd};
 
-use super::code::Code;
+use super::code::{Code, is_within};
 use super::edit::{Edit, Edits};
 use super::pair::{self, Pair, Places};
 use super::{escape, shadow, table, tag};
@@ -35,7 +35,7 @@ pub(super) fn edits(text: &str) -> Edits {
     found
         .edits
         .extend(pair::edits(text, &runs, &marks.pairs, &places));
-    let in_table = |at: usize| marks.tables.iter().any(|table| table.contains(&at));
+    let in_table = |at: usize| is_within(&marks.tables, at);
     let around = around_addresses(text, &addresses);
     let outside_code = tag::edits(text, &tags, in_table)
         .into_iter()
@@ -67,8 +67,7 @@ fn around_addresses(text: &str, addresses: &[Range<usize>]) -> Vec<Edit> {
 fn places(text: &str, targets: &[Range<usize>]) -> Places {
     let mut places = Places::default();
     for (at, sign) in text.match_indices(['@', ':', '\n']) {
-        let target = targets.partition_point(|target| target.end <= at);
-        let in_target = targets.get(target).is_some_and(|target| target.start <= at);
+        let in_target = is_within(targets, at);
         match sign {
             "\n" => places.line_breaks.push(at),
             "@" if !in_target => places.guarded.push(at),

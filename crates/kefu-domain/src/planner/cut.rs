@@ -49,7 +49,7 @@ impl<'a> Cutter<'a> {
     ///
     /// A clean end that leaves the part half empty is taken while the rest still fits into the parts after this one.
     pub(super) fn cut(&self, from: usize, limit: usize, parts_after: usize) -> usize {
-        let end = floor_char(self.text, from + limit);
+        let end = self.text.floor_char_boundary(from + limit);
         let leaves = |at: usize| self.text.len() - at;
         let fits_after = |at: usize| leaves(at) <= parts_after.saturating_mul(PART_BYTES_EASY);
         let worth = |at: usize| from + limit / 2 <= at || from + PART_BYTES_MIN <= at && fits_after(at);
@@ -73,7 +73,7 @@ impl<'a> Cutter<'a> {
             if self.is_place(at, limit, place) {
                 return Some(at);
             }
-            at = floor_char(self.text, at - 1);
+            at = self.text.floor_char_boundary(at - 1);
         }
         None
     }
@@ -173,12 +173,4 @@ fn is_masked(before: &str, after: &str) -> bool {
     star(last) && next.is_some_and(char::is_alphanumeric)
         || star(next) && last.is_some_and(char::is_alphanumeric)
         || star(last) && star(next)
-}
-
-fn floor_char(text: &str, at: usize) -> usize {
-    let mut at = at.min(text.len());
-    while !text.is_char_boundary(at) {
-        at -= 1;
-    }
-    at
 }

@@ -28,18 +28,14 @@ pub(super) fn ticks(text: &str) -> Vec<Tick> {
     let mut inline: HashMap<usize, (usize, usize)> = HashMap::new();
     let mut closing: HashMap<u8, Vec<usize>> = HashMap::new();
     for index in (0..ticks.len()).rev() {
-        let length = ticks[index].end - ticks[index].start;
+        let length_of = |tick: usize| ticks[tick].end - ticks[tick].start;
+        let length = length_of(index);
         let stack = closing.entry(sign(&ticks[index])).or_default();
-        // Shorter ones can close nothing that a longer one before them cannot.
-        while stack
-            .last()
-            .is_some_and(|later| ticks[*later].end - ticks[*later].start < length)
-        {
-            stack.pop();
-        }
+        // The stack is sorted, the longest first: the last that is long enough stands next.
         let fence_end = stack
-            .last()
-            .map(|closer| ticks[*closer].end)
+            .partition_point(|later| length <= length_of(*later))
+            .checked_sub(1)
+            .map(|closer| ticks[stack[closer]].end)
             .filter(|_| fences[index].opens);
         let inline_end = inline
             .get(&length)
@@ -47,6 +43,10 @@ pub(super) fn ticks(text: &str) -> Vec<Tick> {
             .map(|(closer, _)| ticks[*closer].end)
             .filter(|_| sign(&ticks[index]) == b'`');
         if fences[index].closes {
+            // Shorter ones behind it can close nothing that it cannot.
+            while stack.last().is_some_and(|later| length_of(*later) <= length) {
+                stack.pop();
+            }
             stack.push(index);
         }
         if sign(&ticks[index]) == b'`' {

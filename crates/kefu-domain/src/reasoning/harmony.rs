@@ -2,7 +2,7 @@
 
 use super::template::starts_with;
 
-const CHANNEL: &str = "<|channel|>";
+pub(super) const CHANNEL: &str = "<|channel|>";
 const MESSAGE: &str = "<|message|>";
 /// Channels that a customer never reads.
 pub(super) const UNSAID: &[&str] = &["analysis", "commentary"];
@@ -11,12 +11,8 @@ const HEADER_BYTES_MAX: usize = 256;
 /// What ends the message of a channel.
 const ENDS: &[&str] = &["<|end|>", "<|return|>", "<|call|>", "<|start|>", CHANNEL];
 
-/// Where the text goes on behind the channel mark at `at`; `None` when there is no such mark.
-pub(super) fn skip_channel(text: &str, at: usize) -> Option<usize> {
-    if !starts_with(&text[at..], CHANNEL) {
-        return None;
-    }
-    let name_start = at + CHANNEL.len();
+/// Where the text goes on behind the channel whose name starts at `name_start`, behind the mark.
+pub(super) fn skip_channel(text: &str, name_start: usize) -> usize {
     let name_length = text[name_start..]
         .bytes()
         .take_while(u8::is_ascii_alphabetic)
@@ -24,7 +20,7 @@ pub(super) fn skip_channel(text: &str, at: usize) -> Option<usize> {
     let name = &text[name_start..name_start + name_length];
     let header_end = name_start + name_length;
     if UNSAID.iter().any(|unsaid| name.eq_ignore_ascii_case(unsaid)) {
-        return Some(end_of_message(text, header_end));
+        return end_of_message(text, header_end);
     }
     // Between the name and the message stand a recipient and a format.
     let header = &text.as_bytes()[header_end..text.len().min(header_end + HEADER_BYTES_MAX)];
@@ -32,7 +28,7 @@ pub(super) fn skip_channel(text: &str, at: usize) -> Option<usize> {
         .windows(MESSAGE.len())
         .take_while(|window| window[0] != b'\n')
         .position(|window| window == MESSAGE.as_bytes());
-    Some(message.map_or(header_end, |offset| header_end + offset + MESSAGE.len()))
+    message.map_or(header_end, |offset| header_end + offset + MESSAGE.len())
 }
 
 fn end_of_message(text: &str, from: usize) -> usize {

@@ -2,7 +2,7 @@
 
 use super::bare::{behind_bare_thoughts, is_call};
 use super::code::ticks;
-use super::harmony::skip_channel;
+use super::harmony::{CHANNEL, skip_channel};
 use super::marks::{Kind, Pair, ThoughtMarks, is_name_byte};
 use super::template::{Turn, starts_with, turn_at, without_marks_at_ends};
 
@@ -124,11 +124,11 @@ impl<'a> Scan<'a> {
                 said.push_str(&self.text[mark.start..mark.end]);
                 mark.end
             }
-            What::Empty | What::Turn(Turn::Ours { .. }) => mark.end,
-            What::Channel => skip_channel(self.text, mark.start).unwrap_or(mark.end),
-            What::Turn(Turn::Others { .. }) => self.marks[index + 1..]
+            What::Empty | What::Turn(Turn::Ours) => mark.end,
+            What::Channel => skip_channel(self.text, mark.end),
+            What::Turn(Turn::Others) => self.marks[index + 1..]
                 .iter()
-                .find(|later| matches!(later.what, What::Turn(Turn::Ours { .. })) && self.is_speaker(later))
+                .find(|later| later.what == What::Turn(Turn::Ours) && self.is_speaker(later))
                 .map_or(self.text.len(), |ours| ours.start),
         }
     }
@@ -166,8 +166,8 @@ impl<'a> Scan<'a> {
     fn mark_at(&self, at: usize) -> Option<Mark> {
         let mark = |end: usize, what: What| Some(Mark { start: at, end, what });
         let rest = &self.text[at..];
-        if let Some(end) = starts_with(rest, "<|channel|>").then_some(at + "<|channel|>".len()) {
-            return mark(end, What::Channel);
+        if starts_with(rest, CHANNEL) {
+            return mark(at + CHANNEL.len(), What::Channel);
         }
         for (index, pair) in self
             .pairs
@@ -183,7 +183,7 @@ impl<'a> Scan<'a> {
             }
         }
         match turn_at(self.text, at) {
-            Some(turn @ (Turn::Ours { end } | Turn::Others { end })) => mark(end, What::Turn(turn)),
+            Some((end, turn)) => mark(end, What::Turn(turn)),
             None => {
                 let (length, what) = self.element(rest)?;
                 mark(at + length, what)
@@ -263,11 +263,7 @@ fn is_thought(tag: &Tag<'_>, behind: &str) -> bool {
     if !starts_with(summary, SUMMARY) {
         return false;
     }
-    let mut limit = summary.len().min(TAG_BYTES_MAX);
-    while !summary.is_char_boundary(limit) {
-        limit -= 1;
-    }
-    let head = &summary[..limit];
+    let head = &summary[..summary.floor_char_boundary(TAG_BYTES_MAX)];
     let end = head[SUMMARY.len()..]
         .find("</")
         .map_or(head.len(), |at| SUMMARY.len() + at);

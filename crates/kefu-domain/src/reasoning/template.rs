@@ -52,19 +52,19 @@ const MARKS_AT_ENDS_MAX: usize = 32;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Turn {
     /// It and the name behind it are not said.
-    Ours { end: usize },
+    Ours,
     /// Somebody else speaks from here on.
-    Others { end: usize },
+    Others,
 }
 
-/// Reads the mark that starts at `at`, if there is one.
-pub(super) fn turn_at(text: &str, at: usize) -> Option<Turn> {
+/// Reads the mark that starts at `at`, if there is one: where it ends, and what it asks for.
+pub(super) fn turn_at(text: &str, at: usize) -> Option<(usize, Turn)> {
     let rest = &text[at..];
     if let Some(mark) = SILENT.iter().find(|mark| starts_with(rest, mark)) {
-        return Some(Turn::Ours { end: at + mark.len() });
+        return Some((at + mark.len(), Turn::Ours));
     }
     if let Some(mark) = OTHERS.iter().find(|mark| starts_with(rest, mark)) {
-        return Some(Turn::Others { end: at + mark.len() });
+        return Some((at + mark.len(), Turn::Others));
     }
     let (mark, behind) = SPEAKERS.iter().find(|(mark, _)| starts_with(rest, mark))?;
     let named = &rest[mark.len()..];
@@ -73,10 +73,11 @@ pub(super) fn turn_at(text: &str, at: usize) -> Option<Turn> {
     if starts_with(&text[end..], behind) {
         end += behind.len();
     }
-    Some(match named[..name].to_ascii_lowercase().as_str() {
-        "" | "assistant" | "model" | "bot" => Turn::Ours { end },
-        _ => Turn::Others { end },
-    })
+    let turn = match named[..name].to_ascii_lowercase().as_str() {
+        "" | "assistant" | "model" | "bot" => Turn::Ours,
+        _ => Turn::Others,
+    };
+    Some((end, turn))
 }
 
 /// Without the marks of templates at both ends, known or of the shape `<|word|>`.

@@ -3,6 +3,7 @@
 use proptest::prelude::*;
 
 use super::*;
+use crate::linear::reads_in_linear_time;
 
 #[track_caller]
 fn check(answer: &str, expected: &str) {
@@ -142,6 +143,9 @@ fn a_mark_in_code_is_text() {
     stays("要隐藏思考，请用 `</think>` 结尾，前面是正文。");
     stays("用 `<think>` 开始，`</think>` 结束。");
     stays("例：\n```xml\n<think>\n想\n</think>\n```\n就这样");
+    // A longer run that is no fence of its own hides no closing one.
+    stays("例：\n```\n<think>\n`````x\n```\n就这样");
+    stays("例：\n~~~\n<think>\n~~~~~x\n~~~\n就这样");
     stays("例：\n~~~\n</thinking>\n~~~\n就这样");
     stays("`` `<tool_call>` `` 与 `[TOOL_CALLS]` 与 `◁think▷`");
     stays("`<|im_end|>` 是结束标记");
@@ -177,10 +181,8 @@ fn marks_of_the_settings() {
     check("用 `<plan>` 写", "用 `<plan>` 写");
 }
 
-/// Each mark of a kind many times over; the bound is generous: this takes a second or two.
 #[test]
 fn marks_in_masses_are_read_in_linear_time() {
-    let started = std::time::Instant::now();
     let kinds = [
         "<think>",
         "</think>",
@@ -201,15 +203,16 @@ fn marks_in_masses_are_read_in_linear_time() {
         "~~~\n`",
         "<|end|>",
         "assistantfinal",
+        "<think>§</think>",
+        "<details>§</details>",
+        "<|user|>§<|assistant|>",
+        "```\n§~~~\n",
+        "`§`<think>",
+        "{\"name\":§}",
     ];
-    for kind in kinds {
-        without_thoughts(&kind.repeat(48 * 1024 / kind.len()), &ThoughtMarks::default());
-    }
-    assert!(
-        started.elapsed() < std::time::Duration::from_secs(30),
-        "{:?}",
-        started.elapsed()
-    );
+    reads_in_linear_time(&kinds, |text| {
+        without_thoughts(text, &ThoughtMarks::default());
+    });
 }
 
 proptest! {

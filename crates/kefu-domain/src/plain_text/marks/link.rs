@@ -65,7 +65,6 @@ impl Links {
         if !shadow[bracket..].starts_with("](") || target.end < target.start {
             return Vec::new();
         }
-        let target = target.start..target.end;
         let joined = text[..link.start].ends_with(|before: char| before.is_ascii_alphanumeric());
         // `f[i](j.k)` is code.
         let plausible = |address: &&str| !joined || address.contains(['/', ':']);
