@@ -55,15 +55,6 @@ impl Address {
     }
 }
 
-/// Only what stands in the URL: whether there are CA certificates for `amqps` is not asked.
-pub(super) fn read(url: &str) -> Result<AMQPUri, QueueError> {
-    // The parser's own text can quote the URL, password included.
-    url.parse().map_err(|_| QueueError::Setting {
-        key: "queue.url",
-        reason: "is no URL such as amqp://user:password@host:5672/vhost".to_owned(),
-    })
-}
-
 /// As it stands in a URL: the vhost `/`, which is the one of a broker as it comes, is the URL's own slash.
 fn shown_vhost(vhost: &str) -> String {
     match vhost {
@@ -72,6 +63,7 @@ fn shown_vhost(vhost: &str) -> String {
     }
 }
 
+/// Only what stands in the URL: whether there are CA certificates for `amqps` is not asked.
 pub(super) fn read(url: &str) -> Result<AMQPUri, QueueError> {
     // The parser's own text can quote the URL, password included.
     url.parse()
