@@ -55,10 +55,10 @@ fn a_broker_that_is_spoken_to_encrypted_is_possible() {
         for url in ["amqps://u:hush@mq:5671/v", "amqps://mq"] {
             Queue::check(&settings(url), roles).unwrap();
         }
-        let error = Queue::check(&settings("amqps://u:hush@mq:port"), roles).unwrap_err();
-        assert!(
-            error.is_refusal() && !error.to_string().contains("hush"),
-            "{error}"
-        );
+        let shown = Queue::check(&settings("amqps://u:hush@mq:port"), roles)
+            .unwrap_err()
+            .to_string();
+        assert!(shown.starts_with("queue.url: is no URL"), "{shown}");
+        assert!(!shown.contains("hush"), "{shown}");
     }
 }
