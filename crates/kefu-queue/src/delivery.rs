@@ -90,6 +90,16 @@ impl Source {
         Source::Dead,
     ];
 
+    /// Its place in [`Source::ALL`].
+    pub(crate) fn index(self) -> usize {
+        match self {
+            Source::Lane(Lane::High) => 0,
+            Source::Lane(Lane::Medium) => 1,
+            Source::Lane(Lane::Low) => 2,
+            Source::Dead => 3,
+        }
+    }
+
     /// The name in the file of the embedded queue.
     pub(crate) fn as_str(self) -> &'static str {
         match self {

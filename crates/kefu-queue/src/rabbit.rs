@@ -10,6 +10,7 @@ mod link;
 mod properties;
 mod publisher;
 mod receipt;
+mod silent;
 mod slot;
 mod supervisor;
 mod topology;
@@ -26,6 +27,7 @@ use self::address::Address;
 use self::connection::ConnectError;
 use self::link::{Link, State};
 pub(crate) use self::receipt::Receipt;
+use self::silent::Silent;
 pub(crate) use self::slot::Slot;
 pub(crate) use self::supervisor::Supervisor;
 pub(crate) use self::topology::Names;
@@ -46,6 +48,8 @@ pub(crate) struct Shared {
     address: Address,
     names: Names,
     state: watch::Sender<State>,
+    /// In the order of [`Source::ALL`].
+    silent: [Silent; Source::ALL.len()],
 }
 
 /// Longest time for a connection that is not needed any more to end.
@@ -86,9 +90,11 @@ pub(crate) async fn open(
     tls: Option<rustls::ClientConfig>,
 ) -> Result<(Rabbit, Supervisor), QueueError> {
     let address = Address::parse(url, roles, tls)?;
+    let silent = Source::ALL.map(|source| Silent::new(names.source(source)));
     let shared = Arc::new(Shared {
         address,
         names,
+        silent,
         state: watch::Sender::default(),
     });
     let first = match Link::connect(&shared.address, &shared.names, 1).await {

@@ -11,9 +11,7 @@ pub(crate) struct Stock {
 impl Stock {
     /// `jobs` and `bytes` are below zero for what leaves.
     pub(super) fn add(&mut self, source: Source, jobs: i64, bytes: i64) {
-        if let Some(index) = Source::ALL.into_iter().position(|other| other == source) {
-            self.jobs[index] += jobs;
-        }
+        self.jobs[source.index()] += jobs;
         self.bytes += bytes;
     }
 
@@ -34,8 +32,7 @@ impl Stock {
     }
 
     pub(crate) fn of(&self, source: Source) -> u64 {
-        let index = Source::ALL.into_iter().position(|other| other == source);
-        index.map_or(0, |index| u64::try_from(self.jobs[index]).unwrap_or(0))
+        u64::try_from(self.jobs[source.index()]).unwrap_or(0)
     }
 
     /// Bytes are asked, too: a row under an unknown name is something.

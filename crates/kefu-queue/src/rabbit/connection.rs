@@ -91,11 +91,13 @@ impl From<lapin::Error> for ConnectError {
                     AMQPHardError::CONNECTIONFORCED
                         | AMQPHardError::INTERNALERROR
                         | AMQPHardError::RESOURCEERROR
-                ) | AMQPErrorKind::Soft(AMQPSoftError::RESOURCELOCKED)
+                ) | AMQPErrorKind::Soft(
+                    // What is declared can only be missing when its node is away.
+                    AMQPSoftError::RESOURCELOCKED | AMQPSoftError::NOTFOUND
+                )
             ),
             ErrorKind::AuthProviderError(_) | ErrorKind::InvalidProtocolVersion(_) => true,
-            // What rustls makes of a certificate it does not accept.
-            ErrorKind::IOError(error) => error.kind() == io::ErrorKind::InvalidData,
+            ErrorKind::IOError(error) => is_bad_certificate(error),
             _ => false,
         };
         let reason = reason(&error);
@@ -105,6 +107,14 @@ impl From<lapin::Error> for ConnectError {
             ConnectError::Unavailable(reason)
         }
     }
+}
+
+/// Anything else that is no TLS may come from what stands before a broker that starts.
+fn is_bad_certificate(error: &io::Error) -> bool {
+    let tls = error
+        .get_ref()
+        .and_then(|error| error.downcast_ref::<rustls::Error>());
+    matches!(tls, Some(rustls::Error::InvalidCertificate(_)))
 }
 
 impl From<DeclareError> for ConnectError {
@@ -172,5 +182,42 @@ impl Socket {
     fn shut_down(&self) {
         // Fails only when it is closed already, which is what is wanted.
         let _ = self.0.shutdown(std::net::Shutdown::Both);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use lapin::protocol::AMQPError;
+
+    use super::*;
+
+    #[test]
+    fn what_a_broker_says_while_a_node_is_away_is_no_refusal() {
+        let is_refused = |kind: AMQPErrorKind| {
+            let error = ErrorKind::ProtocolError(AMQPError::new(kind, "said".into()));
+            matches!(
+                ConnectError::from(lapin::Error::from(error)),
+                ConnectError::Refused(_)
+            )
+        };
+        for kind in [AMQPSoftError::NOTFOUND, AMQPSoftError::RESOURCELOCKED] {
+            assert!(!is_refused(AMQPErrorKind::Soft(kind)));
+        }
+        for kind in [AMQPSoftError::ACCESSREFUSED, AMQPSoftError::PRECONDITIONFAILED] {
+            assert!(is_refused(AMQPErrorKind::Soft(kind)));
+        }
+    }
+
+    #[test]
+    fn only_a_certificate_is_refused_by_us() {
+        let is_refused = |error: rustls::Error| {
+            let error = io::Error::new(io::ErrorKind::InvalidData, error);
+            matches!(
+                ConnectError::from(lapin::Error::from(error)),
+                ConnectError::Refused(_)
+            )
+        };
+        assert!(is_refused(rustls::CertificateError::Expired.into()));
+        assert!(!is_refused(rustls::InvalidMessage::InvalidContentType.into()));
     }
 }

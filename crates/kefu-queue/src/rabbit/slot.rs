@@ -13,6 +13,7 @@ use tracing::{debug, warn};
 use super::link::Link;
 use super::properties;
 use super::receipt::{ACK_TIMEOUT, Receipt};
+use super::silent::Silent;
 use super::topology::MISSING_PAUSE;
 use super::{RPC_TIMEOUT, Shared};
 use crate::Delivery;
@@ -91,6 +92,9 @@ impl Slot {
                 }
                 self.open = None;
             }
+            // Nobody asks a queue while there is no broker.
+            self.link().await;
+            self.silent().over(&self.shared.address).await;
             let link = self.link().await;
             match timeout(RPC_TIMEOUT, self.consume(&link)).await {
                 Ok(Ok(open)) => {
@@ -112,10 +116,7 @@ impl Slot {
                     self.failed = Some(Failed::now(link.generation));
                 }
                 Err(_) => {
-                    warn!(
-                        queue = self.queue(),
-                        "broker does not let consume in time; trying again"
-                    );
+                    self.silent().note();
                     self.failed = Some(Failed::now(link.generation));
                 }
             }
@@ -204,6 +205,10 @@ impl Slot {
             death,
             receipt,
         )
+    }
+
+    fn silent(&self) -> &Silent {
+        &self.shared.silent[self.source.index()]
     }
 
     fn queue(&self) -> String {

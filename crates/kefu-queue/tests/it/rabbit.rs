@@ -8,7 +8,7 @@ use lapin::options::{BasicPublishOptions, ExchangeDeleteOptions, QueueDeclareOpt
 use lapin::types::{AMQPValue, FieldTable};
 use lapin::uri::AMQPUri;
 use lapin::{BasicProperties, Channel};
-use tokio::io::AsyncReadExt;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpListener;
 use tokio::task::JoinSet;
 use tokio::time::timeout;
@@ -296,6 +296,33 @@ async fn s07_a_peer_that_never_speaks_is_hung_up_on() {
         .unwrap();
     let (queue, _driver) = opened.unwrap();
     assert!(!queue.health().connected && said.starts_with(b"AMQP"));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn plain_text_where_tls_is_expected_may_be_a_broker_that_starts() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let settings = settings(&format!("amqps://{}", listener.local_addr().unwrap()));
+    let answering = async {
+        let (mut client, _) = listener.accept().await.unwrap();
+        client
+            .write_all(b"HTTP/1.1 503 Service Unavailable\r\n\r\n")
+            .await
+            .unwrap();
+        // Until the other side has read it and hung up.
+        let _ = client.read_to_end(&mut Vec::new()).await;
+    };
+    let provider = std::sync::Arc::new(rustls::crypto::ring::default_provider());
+    let tls = rustls::ClientConfig::builder_with_provider(provider)
+        .with_safe_default_protocol_versions()
+        .unwrap()
+        .with_root_certificates(rustls::RootCertStore::empty())
+        .with_no_client_auth();
+    let opened = Queue::open(&settings, Roles::WorkerOnly, Some(tls));
+    let (opened, ()) = timeout(SOON, async { tokio::join!(opened, answering) })
+        .await
+        .unwrap();
+    let (queue, _driver) = opened.unwrap();
+    assert!(!queue.health().connected);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

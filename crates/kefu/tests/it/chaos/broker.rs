@@ -101,7 +101,7 @@ pub(super) struct Siege {
     callers: Callers,
 }
 
-const CONNECTED: &str = "connected to the broker";
+pub(super) const CONNECTED: &str = "connected to the broker";
 #[cfg(feature = "chaos")]
 const LOST: &str = "connection to the broker lost";
 
@@ -172,6 +172,11 @@ impl Siege {
             lines.iter().filter(|line| line.contains(words)).count()
         };
         roles(&self.play).map(said).collect()
+    }
+
+    #[cfg(feature = "chaos")]
+    pub(super) fn workers_said(&self, words: &str) -> usize {
+        self.said(words)[..self.play.workers.len()].iter().sum()
     }
 
     /// Waits until each role has said it once more than before.

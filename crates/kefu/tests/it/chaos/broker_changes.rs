@@ -5,7 +5,7 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 #[cfg(feature = "chaos")]
-use super::broker::{Siege, not_ready};
+use super::broker::{CONNECTED, Siege, not_ready};
 use super::{Case, Plan, Play, size};
 #[cfg(feature = "chaos")]
 use crate::stage::metric;
@@ -121,6 +121,43 @@ async fn s12_a_user_without_permissions_is_said_and_survived() {
     let recovery = siege.play.ready().await;
     assert!(recovery < Duration::from_secs(10), "{recovery:?}");
     let (report, note) = siege.end().await;
+    case.end(&report, Some(recovery), note);
+}
+
+/// As of a queue most of whose nodes are away: the broker keeps a consume of it for a minute, then ends the connection.
+#[cfg(feature = "chaos")]
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn s10_a_queue_without_a_majority_holds_up_no_other_lane() {
+    const SILENT: Duration = Duration::from_secs(150);
+    let case = Case::begin("10", "the low lane's queue silent for 150 s, connections closed");
+    let siege = Siege::begin("s10_silent", "20s").await;
+    siege.play.has_answered(500).await;
+    let to_the_low_lane = |what: &str| {
+        format!(r#"[sys:{what}(whereis(N)) || N <- registered(), lists:suffix(".low", atom_to_list(N))]."#)
+    };
+    let suspend = to_the_low_lane("suspend");
+    siege.broker.rabbitmqctl(&["eval", &suspend]).await;
+    siege.broker.rabbitmqctl(&["close_all_connections", "trial"]).await;
+    tokio::time::sleep(Duration::from_secs(5)).await;
+    let connected = siege.workers_said(CONNECTED);
+    let silent_at = Instant::now();
+    let answered = siege.play.answered().await;
+    tokio::time::sleep_until(silent_at + SILENT).await;
+    // Each worker may ask once before it knows, and no more.
+    let connections = siege.workers_said(CONNECTED) - connected;
+    assert!(connections <= siege.play.workers.len(), "{connections} new connections");
+    let meanwhile = siege.play.answered().await - answered;
+    assert!(500 < meanwhile, "{meanwhile} answered while the low lane was silent");
+    let resume = to_the_low_lane("resume");
+    siege.broker.rabbitmqctl(&["eval", &resume]).await;
+    let resumed_at = Instant::now();
+    eventually("the workers consume again", async || {
+        (siege.play.workers.len() <= siege.workers_said("queue lets consume again")).then_some(())
+    })
+    .await;
+    let recovery = resumed_at.elapsed();
+    let (report, note) = siege.end().await;
+    let note = format!("{note}; {meanwhile} answered meanwhile, {connections} new connections");
     case.end(&report, Some(recovery), note);
 }
 
