@@ -51,6 +51,39 @@ async fn s27_one_table_that_takes_no_write_stops_the_work_and_spends_nothing() {
     case.end(&report, Some(recovery), "no delivery spent");
 }
 
+/// Each of them closes the gate, which gives back what was sent ahead and is counted as delivered.
+#[cfg(feature = "chaos")]
+#[tokio::test]
+async fn s27_fifty_outages_in_a_row_bury_nothing() {
+    let case = Case::begin("27", "one table refused as on a full disk for 5 s, 50 times");
+    // The script lasts about ten times as long.
+    let plan = Plan {
+        pause: "40s",
+        ..Plan::usual()
+    };
+    let play = Play::start(Services::own().await, plan).await;
+    play.has_answered(500).await;
+    let mut answered = play.answered().await;
+    for number in 0..50 {
+        play.services.sql(FULL).await;
+        sleep(Duration::from_secs(5)).await;
+        play.services.sql(ROOM).await;
+        sleep(Duration::from_secs(3)).await;
+        if number % 10 == 9 {
+            let now = play.answered().await;
+            assert!(answered < now, "nothing was answered in ten outages");
+            answered = now;
+        }
+    }
+    let recovery = play.ready().await;
+    play.simulator.totals().await;
+    play.all_answered().await;
+    let letters = play.services.count("SELECT count(*) FROM dead_letter").await;
+    assert_eq!(letters, 0);
+    let report = play.end().await;
+    case.end(&report, Some(recovery), "no letter");
+}
+
 fn said(worker: &Role, part: &str) -> bool {
     let says = |line: &Value| line["message"].as_str().is_some_and(|text| text.contains(part));
     worker.running.log().iter().any(says)
