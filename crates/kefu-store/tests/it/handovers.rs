@@ -1,10 +1,7 @@
 use std::time::Duration;
 
 use kefu_domain::{CancelReason, Handled, Purpose, Step};
-use kefu_store::{
-    Due, Handover, HandoverEnd, NoticeOutcome, Owed, PartOutcome, PoolCode, Released, Turn, Whose,
-};
-use secrecy::ExposeSecret;
+use kefu_store::{Due, Handover, HandoverEnd, Owed, PartOutcome, PoolCode, Released, Turn, Whose};
 
 use crate::harness::*;
 
@@ -17,16 +14,11 @@ conformance!(
     a_hand_over_is_said_once_however_often_it_is_decided,
     a_hand_over_that_is_given_up_fails_its_messages,
     a_hand_over_that_an_older_version_forgot_wakes,
-    a_code_tells_of_the_hand_over_or_of_the_wait,
-    a_newer_wait_ends_the_notice_of_an_older_one,
-    a_notice_is_taken_once,
-    a_notice_that_nobody_takes_wakes_again_until_its_code_is_dead,
-    who_dies_with_a_notice_leaves_it_unknown,
 );
 
-const WAIT: Duration = Duration::from_secs(600);
+pub(crate) const WAIT: Duration = Duration::from_secs(600);
 
-fn handover(turn: &Turn, text: Option<&str>) -> Handover {
+pub(crate) fn handover(turn: &Turn, text: Option<&str>) -> Handover {
     Handover {
         asked: turn.owed.iter().map(|message| message.id.clone()).collect(),
         answers: turn.owed.last().unwrap().id.clone(),
@@ -34,7 +26,7 @@ fn handover(turn: &Turn, text: Option<&str>) -> Handover {
     }
 }
 
-fn code(name: &str) -> PoolCode {
+pub(crate) fn code(name: &str) -> PoolCode {
     PoolCode {
         code: name.to_owned(),
         handover: Some("someone comes".to_owned()),
@@ -43,7 +35,7 @@ fn code(name: &str) -> PoolCode {
 }
 
 /// A customer has asked for a person, and it is decided.
-async fn decided(database: &Database, text: Option<&str>) -> Turn {
+pub(crate) async fn decided(database: &Database, text: Option<&str>) -> Turn {
     let store = &database.store;
     pull(store, vec![says("m1", "wm1", "a person", database.now().await)]).await;
     let turn = turn(store, "wm1", "t1").await;
@@ -56,7 +48,7 @@ async fn decided(database: &Database, text: Option<&str>) -> Turn {
 }
 
 /// What is said first has left.
-async fn said(database: &Database, turn: &Turn) {
+pub(crate) async fn said(database: &Database, turn: &Turn) {
     let store = &database.store;
     let msgid = &turn.open_parts[0].msgid;
     assert!(store.mark_sending(&turn.lease, msgid).await.unwrap());
@@ -66,21 +58,12 @@ async fn said(database: &Database, turn: &Turn) {
         .unwrap();
 }
 
-async fn end(database: &Database, turn: &Turn, code: Option<&PoolCode>) -> HandoverEnd {
+pub(crate) async fn end(database: &Database, turn: &Turn, code: Option<&PoolCode>) -> HandoverEnd {
     let ended = database
         .store
         .end_handover(&turn.lease, Handled::Pool, code)
         .await;
     ended.unwrap().unwrap()
-}
-
-/// The only notice.
-async fn notice(database: &Database) -> String {
-    database.text("SELECT id FROM notice").await
-}
-
-async fn notice_status(database: &Database) -> String {
-    database.text("SELECT status FROM notice").await
 }
 
 async fn a_hand_over_is_decided_once_and_owed_until_it_ends(database: &Database) {
@@ -291,105 +274,4 @@ async fn a_hand_over_that_an_older_version_forgot_wakes(database: &Database) {
         app: "default".to_owned(),
     };
     assert_eq!(due, [woken]);
-}
-
-async fn a_code_tells_of_the_hand_over_or_of_the_wait(database: &Database) {
-    let store = &database.store;
-    let turn = decided(database, Some("someone comes")).await;
-    said(database, &turn).await;
-    let ended = end(database, &turn, Some(&code("c1"))).await;
-    assert_eq!((ended.messages, ended.notice), (1, None));
-    let notice = store.notice(&notice(database).await).await.unwrap().unwrap();
-    assert_eq!(
-        (
-            notice.purpose,
-            notice.text.as_str(),
-            notice.code.expose_secret(),
-            notice.customer.as_str()
-        ),
-        (Purpose::Waiting, "please wait", "c1", "wm1")
-    );
-    let due_in = database
-        .number("SELECT wake_at - now_ms FROM notice, clock")
-        .await;
-    assert!((590_000..=600_000).contains(&due_in), "{due_in}");
-    assert!(
-        store
-            .due(200)
-            .await
-            .unwrap()
-            .iter()
-            .all(|due| !matches!(due, Due::Notice { .. }))
-    );
-}
-
-async fn a_newer_wait_ends_the_notice_of_an_older_one(database: &Database) {
-    let store = &database.store;
-    let turn = decided(database, None).await;
-    let mut first = code("c1");
-    first.handover = None;
-    end(database, &turn, Some(&first)).await;
-    let old = notice(database).await;
-    pull(store, vec![says("m2", "wm1", "a person", database.now().await)]).await;
-    let turn = reload(store, &turn.lease).await;
-    store
-        .decide_handover(&turn.lease, &handover(&turn, None))
-        .await
-        .unwrap();
-    let turn = reload(store, &turn.lease).await;
-    end(database, &turn, Some(&first)).await;
-    assert!(store.notice(&old).await.unwrap().is_none());
-    assert_eq!(database.number("SELECT count(*) FROM notice").await, 2);
-    let pending = database.number("SELECT count(*) FROM notice WHERE status = 'pending'");
-    assert_eq!(pending.await, 1);
-}
-
-async fn a_notice_is_taken_once(database: &Database) {
-    let store = &database.store;
-    let turn = decided(database, None).await;
-    // Nothing was said before: it is due at once.
-    let id = end(database, &turn, Some(&code("c1"))).await.notice.unwrap();
-    let (first, second) = tokio::join!(store.take_notice(&id), store.take_notice(&id));
-    assert!(first.unwrap() ^ second.unwrap());
-    assert!(store.notice(&id).await.unwrap().is_none());
-    store.settle_notice(&id, &NoticeOutcome::Sent).await.unwrap();
-    // What has ended stays ended.
-    store.settle_notice(&id, &NoticeOutcome::Over).await.unwrap();
-    assert_eq!(notice_status(database).await, "sent");
-    assert!(!store.take_notice(&id).await.unwrap());
-}
-
-async fn a_notice_that_nobody_takes_wakes_again_until_its_code_is_dead(database: &Database) {
-    let store = &database.store;
-    let turn = decided(database, None).await;
-    let id = end(database, &turn, Some(&code("c1"))).await.notice.unwrap();
-    let due = || Due::Notice {
-        id: id.clone(),
-        app: "default".to_owned(),
-    };
-    for _ in 0..2 {
-        database.sql("UPDATE notice SET wake_at = 1").await;
-        assert!(store.due(200).await.unwrap().contains(&due()));
-        assert!(!store.due(200).await.unwrap().contains(&due()));
-    }
-    database
-        .sql("UPDATE notice SET wake_at = 1, code_at = code_at - 172800000")
-        .await;
-    assert!(!store.due(200).await.unwrap().contains(&due()));
-    assert_eq!(notice_status(database).await, "late");
-}
-
-async fn who_dies_with_a_notice_leaves_it_unknown(database: &Database) {
-    let store = &database.store;
-    let turn = decided(database, None).await;
-    let id = end(database, &turn, Some(&code("c1"))).await.notice.unwrap();
-    assert!(store.take_notice(&id).await.unwrap());
-    store.due(200).await.unwrap();
-    assert_eq!(notice_status(database).await, "sending");
-    database.sql("UPDATE notice SET taken_at = 1").await;
-    store.due(200).await.unwrap();
-    assert_eq!(notice_status(database).await, "unknown");
-    // Its own process was only slow.
-    store.settle_notice(&id, &NoticeOutcome::Sent).await.unwrap();
-    assert_eq!(notice_status(database).await, "sent");
 }

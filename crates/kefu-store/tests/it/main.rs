@@ -9,6 +9,7 @@ mod handovers;
 mod harness;
 mod listing;
 mod migrating;
+mod notices;
 mod opening;
 mod pages;
 mod plans;
