@@ -94,9 +94,15 @@ impl Store {
             UPDATE message SET handled = $5, handled_at = $6
             WHERE corp = $1 AND account = $2 AND customer = $3 AND reply_id = $4
                 AND handled IN ('pool', 'failed', 'expired')";
+        // By what they asked and not by the reply: an earlier try may have said it, under another msgid.
         const SAID: &str = "
             SELECT count(*) FROM outbox
-            WHERE corp = $1 AND account = $2 AND reply_id = $3 AND status IN ('sending', 'sent', 'unknown')";
+            WHERE corp = $1 AND account = $2 AND customer = $3 AND purpose = $5
+                AND status IN ('sending', 'sent', 'unknown')
+                AND answers IN (
+                    SELECT msgid FROM message
+                    WHERE message.corp = $1 AND message.account = $2 AND message.customer = $3
+                        AND message.reply_id = $4)";
         let (corp, account, customer) = parts_of(&lease.key);
         transact!(self, session => {
             let Some(now) = lease.hold(session).await? else {
@@ -110,7 +116,7 @@ impl Store {
             clear(session, &lease.key).await?;
             let mut end = HandoverEnd { messages, notice: None };
             if let Some(code) = code {
-                let said: Option<(i64,)> = session.fetch_optional(SAID, values![corp, account, &id]).await?;
+                let said: Option<(i64,)> = session.fetch_optional(SAID, values![corp, account, customer, &id, Purpose::Handover.as_str()]).await?;
                 let said = said.is_some_and(|(parts,)| 0 < parts);
                 let notice = NewNotice::of(code, said, &lease.key, &id);
                 NewNotice::end_earlier(session, &lease.key, now).await?;

@@ -1,4 +1,4 @@
-use kefu_domain::Purpose;
+use kefu_domain::{Purpose, Step};
 use kefu_store::{Due, NoticeOutcome};
 use secrecy::ExposeSecret;
 
@@ -7,6 +7,7 @@ use crate::harness::*;
 
 conformance!(
     a_code_tells_of_the_hand_over_or_of_the_wait,
+    what_was_said_in_an_earlier_try_is_not_said_on_the_code,
     a_newer_wait_ends_the_notice_of_an_older_one,
     a_notice_is_taken_once,
     a_notice_that_nobody_takes_wakes_again_until_its_code_is_dead,
@@ -50,6 +51,24 @@ async fn a_code_tells_of_the_hand_over_or_of_the_wait(database: &Database) {
             .iter()
             .all(|due| !matches!(due, Due::Notice { .. }))
     );
+}
+
+async fn what_was_said_in_an_earlier_try_is_not_said_on_the_code(database: &Database) {
+    let store = &database.store;
+    let turn = decided(database, Some("someone comes")).await;
+    said(database, &turn).await;
+    store.refuse_handover(&turn.lease).await.unwrap();
+    let turn = reload(store, &turn.lease).await;
+    store
+        .decide_handover(&turn.lease, &handover(&turn, Some("someone comes")))
+        .await
+        .unwrap();
+    let turn = reload(store, &turn.lease).await;
+    assert_eq!(turn.next_step(), Step::Transfer);
+    let ended = end(database, &turn, Some(&code("c1"))).await;
+    assert_eq!(ended.notice, None, "the customer has read that someone comes");
+    let purpose = database.text("SELECT purpose FROM notice").await;
+    assert_eq!(purpose, "waiting");
 }
 
 async fn a_newer_wait_ends_the_notice_of_an_older_one(database: &Database) {
