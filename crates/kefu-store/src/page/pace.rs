@@ -31,7 +31,8 @@ impl Pace {
         let next = match outcome {
             // Of a power of two of rows, every statement is one that others use as well.
             Err(error) if error.is_timed_out() => messages.next_power_of_two() / 2,
-            Ok(_) if took < QUICK => self.messages().saturating_mul(2),
+            // Of what this one took, not of what was allowed: a single message that went quickly tells nothing.
+            Ok(_) if took < QUICK => self.messages().max(messages.saturating_mul(2)),
             Ok(_) | Err(_) => return,
         };
         self.0.store(next.clamp(1, MESSAGES_MAX), Ordering::Relaxed);
@@ -53,6 +54,8 @@ mod tests {
         }
         assert_eq!(seen, [512, 256, 128]);
         pace.learn(128, Duration::from_secs(5), &Ok(()));
+        assert_eq!(pace.messages(), 128);
+        pace.learn(1, Duration::from_millis(10), &Ok(()));
         assert_eq!(pace.messages(), 128);
         pace.learn(128, Duration::from_millis(10), &Ok(()));
         assert_eq!(pace.messages(), 256);
