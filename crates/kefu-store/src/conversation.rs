@@ -261,7 +261,7 @@ impl Store {
         // Without their reply, of which a part may have left: they can be owed again.
         const NOT_HANDED_OVER: &str = "
             UPDATE message SET handled = $5, handled_at = $4, reply_id = NULL
-            WHERE corp = $1 AND account = $2 AND customer = $3 AND handled = 'pool'
+            WHERE corp = $1 AND account = $2 AND customer = $3 AND handled IN ('pool', 'failed')
                 AND reply_id = (
                     SELECT handover FROM conversation
                     WHERE conversation.corp = $1 AND conversation.account = $2 AND conversation.customer = $3)";

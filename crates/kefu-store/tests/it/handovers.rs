@@ -1,7 +1,7 @@
 use std::time::Duration;
 
 use kefu_domain::{CancelReason, Handled, Purpose, Step};
-use kefu_store::{Due, Handover, HandoverEnd, Owed, PartOutcome, PoolCode, Released, Turn, Whose};
+use kefu_store::{Due, Handover, HandoverEnd, JobRow, Owed, PartOutcome, PoolCode, Released, Turn, Whose};
 
 use crate::harness::*;
 
@@ -13,6 +13,7 @@ conformance!(
     a_hand_over_whose_text_failed_is_made_all_the_same,
     a_hand_over_is_said_once_however_often_it_is_decided,
     a_hand_over_that_is_given_up_fails_its_messages,
+    a_hand_over_given_up_after_its_text_failed_can_be_replayed,
     a_hand_over_that_an_older_version_forgot_wakes,
 );
 
@@ -56,6 +57,19 @@ pub(crate) async fn said(database: &Database, turn: &Turn) {
         .settle_part(&turn.lease, msgid, &PartOutcome::Sent)
         .await
         .unwrap();
+}
+
+/// What is said first was refused for good.
+async fn fail_text(database: &Database, turn: &Turn) {
+    let store = &database.store;
+    let msgid = &turn.open_parts[0].msgid;
+    store.mark_sending(&turn.lease, msgid).await.unwrap();
+    let failed = PartOutcome::Failed {
+        code: Some(95_001),
+        error: "spent".to_owned(),
+        handled: Handled::Failed,
+    };
+    store.settle_part(&turn.lease, msgid, &failed).await.unwrap();
 }
 
 pub(crate) async fn end(database: &Database, turn: &Turn, code: Option<&PoolCode>) -> HandoverEnd {
@@ -193,14 +207,7 @@ async fn a_refused_hand_over_owes_its_messages_again_and_asks_no_more(database: 
 async fn a_hand_over_whose_text_failed_is_made_all_the_same(database: &Database) {
     let store = &database.store;
     let turn = decided(database, Some("someone comes")).await;
-    let msgid = &turn.open_parts[0].msgid;
-    store.mark_sending(&turn.lease, msgid).await.unwrap();
-    let failed = PartOutcome::Failed {
-        code: Some(95_001),
-        error: "spent".to_owned(),
-        handled: Handled::Failed,
-    };
-    store.settle_part(&turn.lease, msgid, &failed).await.unwrap();
+    fail_text(database, &turn).await;
     assert_eq!(reload(store, &turn.lease).await.next_step(), Step::Transfer);
     let ended = end(database, &turn, Some(&code("c1"))).await;
     assert_eq!(database.handled("m1").await, "pool");
@@ -261,6 +268,25 @@ async fn a_hand_over_that_is_given_up_fails_its_messages(database: &Database) {
     assert_eq!(database.handled("m1").await, "failed");
     let turn = crate::harness::turn(store, "wm1", "t3").await;
     assert_eq!(turn.next_step(), Step::Release);
+}
+
+async fn a_hand_over_given_up_after_its_text_failed_can_be_replayed(database: &Database) {
+    let store = &database.store;
+    let turn = decided(database, Some("someone comes")).await;
+    fail_text(database, &turn).await;
+    assert_eq!(database.handled("m1").await, "failed");
+    let ended = store
+        .give_up_conversation(&turn.lease, Handled::Failed, None)
+        .await;
+    assert_eq!(ended.unwrap(), Some(1));
+    let row = JobRow::Conversation {
+        corp: "ww1",
+        account: "wk1",
+        customer: "wm1",
+    };
+    assert!(store.restart_row(&row).await.unwrap());
+    let turn = crate::harness::turn(store, "wm1", "t2").await;
+    assert_eq!(owed(&turn), ["m1"], "nothing has left, so it is owed again");
 }
 
 async fn a_hand_over_that_an_older_version_forgot_wakes(database: &Database) {
