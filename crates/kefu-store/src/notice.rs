@@ -67,12 +67,12 @@ impl Store {
         Ok(self.execute(SQL, values![id]).await? == 1)
     }
 
-    /// Notes how the try ended, or why there is none.
+    /// Notes how the try of who took it ended, or why there is none.
     pub async fn settle_notice(&self, id: &str, outcome: &NoticeOutcome) -> Result<(), StoreError> {
         const SQL: &str = "
             UPDATE notice SET status = $2, error_code = $3, error = $4, settled_at = now_ms, wake_at = NULL
             FROM clock
-            WHERE id = $1 AND status IN ('pending', 'sending', 'unknown')";
+            WHERE id = $1 AND status IN ('sending', 'unknown')";
         let (status, code, error) = match outcome {
             NoticeOutcome::Sent => ("sent", None, None),
             NoticeOutcome::Over => ("over", None, None),

@@ -2,6 +2,7 @@
 
 mod app_event;
 mod notice;
+mod on_event;
 mod sync;
 mod turn;
 mod welcome;

@@ -26,6 +26,7 @@ use crate::outcome::Fault;
 
 use send::{Sent, send};
 use session::MaySend;
+pub(crate) use session::is_gone;
 
 /// After this a turn begins no further round; what is owed then gets a turn of its own.
 const SOFT_LIMIT: Duration = Duration::from_secs(60);

@@ -97,6 +97,9 @@ async fn a_notice_is_taken_once(database: &Database) {
     let turn = decided(database, None).await;
     // Nothing was said before: it is due at once.
     let id = end(database, &turn, Some(&code("c1"))).await.notice.unwrap();
+    // Only who took it knows how it ended.
+    store.settle_notice(&id, &NoticeOutcome::Over).await.unwrap();
+    assert_eq!(notice_status(database).await, "pending");
     let (first, second) = tokio::join!(store.take_notice(&id), store.take_notice(&id));
     assert!(first.unwrap() ^ second.unwrap());
     assert!(store.notice(&id).await.unwrap().is_none());

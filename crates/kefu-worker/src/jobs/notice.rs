@@ -9,21 +9,21 @@ use kefu_process::crash::crash_point;
 use kefu_process::{clock, trace};
 use kefu_queue::{Job, Lane, Verdict};
 use kefu_store::{Notice, NoticeOutcome};
+use kefu_wecom::ApiError;
 use kefu_wecom::client::{ServiceState, StateNow};
-use kefu_wecom::{ApiError, ErrorClass, OutboundBody};
 use metrics::counter;
-use secrecy::ExposeSecret;
 use serde::Deserialize;
 use serde_json::json;
 use tracing::{info, warn};
 
 use super::KF_NOTICE;
+use super::on_event::{self, OnEvent, Said};
 use crate::apps::App;
-use crate::away;
 use crate::calls::call;
 use crate::context::Context;
 use crate::outcome::{Fault, JobError};
 use crate::pause::Api;
+use crate::turn::is_gone;
 
 const PUBLISH_WITHIN: Duration = Duration::from_secs(5);
 
@@ -58,21 +58,22 @@ pub(super) async fn run(context: &Context, job: &Job) -> Result<Verdict, JobErro
         info!("notice waits: its app is not in the settings");
         return Ok(Verdict::Done);
     };
-    let outcome = match place(context, app, &notice).await? {
+    let Some(place) = place(context, app, &notice).await? else {
         // The row wakes again.
-        Place::NotKnown => return Ok(Verdict::Done),
+        return Ok(Verdict::Done);
+    };
+    // Whatever becomes of it: another job may be saying it, and then only that one knows how it ends.
+    if !context.store.take_notice(&notice.id).await? {
+        return Ok(Verdict::Done);
+    }
+    crash_point("notice_taken");
+    let outcome = match place {
         Place::Elsewhere => NoticeOutcome::Over,
         Place::Gone(error) => NoticeOutcome::Failed {
             code: error.code(),
             error: error.to_string(),
         },
-        Place::Pool => {
-            if !context.store.take_notice(&notice.id).await? {
-                return Ok(Verdict::Done);
-            }
-            crash_point("notice_taken");
-            say(context, app, &notice).await
-        }
+        Place::Pool => say(context, app, &notice).await,
     };
     let (purpose, word) = (notice.purpose.as_str(), word(&outcome));
     counter!("kefu_notices_total", "purpose" => purpose, "outcome" => word).increment(1);
@@ -87,11 +88,10 @@ enum Place {
     Elsewhere,
     /// WeCom knows no such conversation.
     Gone(ApiError),
-    /// It cannot be asked now.
-    NotKnown,
 }
 
-async fn place(context: &Context, app: &App, notice: &Notice) -> Result<Place, JobError> {
+/// `None`: it cannot be asked now.
+async fn place(context: &Context, app: &App, notice: &Notice) -> Result<Option<Place>, JobError> {
     let (account, customer) = (notice.account.as_str(), notice.customer.as_str());
     let answer = call(context, app, Api::ServiceState, || {
         context.wecom.service_state(&app.name, account, customer)
@@ -101,50 +101,34 @@ async fn place(context: &Context, app: &App, notice: &Notice) -> Result<Place, J
         Ok(Ok(StateNow {
             state: ServiceState::Pool,
             ..
-        })) => Ok(Place::Pool),
-        Ok(Ok(_)) => Ok(Place::Elsewhere),
-        Ok(Err(error)) if error.class() == ErrorClass::Permanent => Ok(Place::Gone(error)),
+        })) => Ok(Some(Place::Pool)),
+        Ok(Ok(_)) => Ok(Some(Place::Elsewhere)),
+        Ok(Err(error)) if is_gone(&error) => Ok(Some(Place::Gone(error))),
         Ok(Err(error)) => {
             info!("session state not read, the notice waits: {error}");
-            Ok(Place::NotKnown)
+            Ok(None)
         }
         Err(Fault::StoreAway(error)) => Err(JobError::StoreAway(error)),
         Err(fault) => {
             info!("session state not read, the notice waits: {fault}");
-            Ok(Place::NotKnown)
+            Ok(None)
         }
     }
 }
 
 async fn say(context: &Context, app: &App, notice: &Notice) -> NoticeOutcome {
-    let body = OutboundBody::text(&notice.text);
-    let code = notice.code.expose_secret();
-    let permit = app.breaker.allow().ok();
-    let said = context
-        .wecom
-        .send_msg_on_event(&app.name, code, Some(&notice.id), &body)
-        .await;
-    crash_point("notice_called");
-    if let Some(permit) = permit {
-        away::tell(permit, &said);
-    }
-    let Err(error) = said else {
-        return NoticeOutcome::Sent;
+    let on = OnEvent {
+        what: "notice",
+        code: &notice.code,
+        msgid: &notice.id,
+        text: &notice.text,
+        called: "notice_called",
     };
-    warn!(
-        error = &error as &dyn std::error::Error,
-        "notice not sent: {error}"
-    );
-    match (error.class(), error.code()) {
-        (ErrorClass::Ambiguous | ErrorClass::Busy, _) => NoticeOutcome::Unknown {
-            error: error.to_string(),
-        },
-        // WeCom documents no code for a dead code, and a person may have come in this second.
-        (ErrorClass::Permanent | ErrorClass::State | ErrorClass::Quota, Some(_)) => NoticeOutcome::Late,
-        (_, code) => NoticeOutcome::Failed {
-            code,
-            error: error.to_string(),
-        },
+    match on_event::say(context, app, on).await {
+        Said::Sent => NoticeOutcome::Sent,
+        Said::Late => NoticeOutcome::Late,
+        Said::Failed { code, error } => NoticeOutcome::Failed { code, error },
+        Said::Unknown { error } => NoticeOutcome::Unknown { error },
     }
 }
 

@@ -8,15 +8,13 @@ use kefu_process::crash::crash_point;
 use kefu_process::{clock, trace};
 use kefu_queue::{Job, Lane, Verdict};
 use kefu_store::{Welcome, WelcomeOutcome};
-use kefu_wecom::{ErrorClass, OutboundBody};
 use metrics::counter;
-use secrecy::ExposeSecret;
 use serde::Deserialize;
 use serde_json::json;
-use tracing::{info, warn};
+use tracing::info;
 
 use super::KF_WELCOME;
-use crate::away;
+use super::on_event::{self, OnEvent, Said};
 use crate::context::Context;
 use crate::outcome::JobError;
 
@@ -72,38 +70,17 @@ async fn say(context: &Context, welcome: &Welcome, text: &str) -> WelcomeOutcome
             error: "its app is not in the settings".to_owned(),
         };
     };
-    let body = OutboundBody::text(text);
-    let code = welcome.code.expose_secret();
-    // Called even while WeCom is taken for away, in case it is not: after the wait the code is dead for certain.
-    let permit = app.breaker.allow().ok();
-    let said = context
-        .wecom
-        .send_msg_on_event(&app.name, code, Some(&welcome.id), &body)
-        .await;
-    crash_point("welcome_called");
-    if let Some(permit) = permit {
-        away::tell(permit, &said);
-    }
-    match said {
-        Ok(_) => WelcomeOutcome::Sent,
-        Err(error) => {
-            warn!(
-                error = &error as &dyn std::error::Error,
-                "welcome not sent: {error}"
-            );
-            match (error.class(), error.code()) {
-                (ErrorClass::Ambiguous | ErrorClass::Busy, _) => WelcomeOutcome::Unknown {
-                    error: error.to_string(),
-                },
-                // WeCom documents no code for a dead code; what it refuses at this age is one.
-                (ErrorClass::Permanent | ErrorClass::State | ErrorClass::Quota, Some(_)) => {
-                    WelcomeOutcome::Late
-                }
-                (_, code) => WelcomeOutcome::Failed {
-                    code,
-                    error: error.to_string(),
-                },
-            }
-        }
+    let on = OnEvent {
+        what: "welcome",
+        code: &welcome.code,
+        msgid: &welcome.id,
+        text,
+        called: "welcome_called",
+    };
+    match on_event::say(context, app, on).await {
+        Said::Sent => WelcomeOutcome::Sent,
+        Said::Late => WelcomeOutcome::Late,
+        Said::Failed { code, error } => WelcomeOutcome::Failed { code, error },
+        Said::Unknown { error } => WelcomeOutcome::Unknown { error },
     }
 }

@@ -51,9 +51,14 @@ fn may_send(state: SessionState) -> MaySend {
 /// "No such customer" and "no such account": neither can be answered, ever.
 const GONE: [i64; 4] = [40003, 40096, 95000, 95004];
 
+/// Whether WeCom knows no such conversation.
+pub(crate) fn is_gone(error: &ApiError) -> bool {
+    error.code().is_some_and(|code| GONE.contains(&code))
+}
+
 /// Reading has no effect, so everything else can be tried again for as long as the window is open.
 fn refused(app: &App, error: ApiError) -> Result<MaySend, Fault> {
-    if error.code().is_some_and(|code| GONE.contains(&code)) {
+    if is_gone(&error) {
         error!(
             error = &error as &dyn std::error::Error,
             "conversation cannot be answered: {error}"

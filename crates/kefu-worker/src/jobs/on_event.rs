@@ -1,0 +1,68 @@
+//! Saying one text on a code that WeCom gave with an event or a move: good once, so it is tried once (doc 95122).
+
+use kefu_process::crash::crash_point;
+use kefu_wecom::{ErrorClass, OutboundBody};
+use secrecy::{ExposeSecret, SecretString};
+use tracing::warn;
+
+use crate::apps::App;
+use crate::away;
+use crate::context::Context;
+
+/// One text and the code it is said on.
+pub(super) struct OnEvent<'a> {
+    /// What it is, for the log.
+    pub(super) what: &'static str,
+    pub(super) code: &'a SecretString,
+    pub(super) msgid: &'a str,
+    pub(super) text: &'a str,
+    /// The crash point after the call.
+    pub(super) called: &'static str,
+}
+
+/// How the one try ended.
+pub(super) enum Said {
+    Sent,
+    /// The code is dead, or the session is not where it is good for.
+    Late,
+    Failed {
+        code: Option<i64>,
+        error: String,
+    },
+    Unknown {
+        error: String,
+    },
+}
+
+/// Called even while WeCom is taken for away, in case it is not: after the wait the code may be dead.
+pub(super) async fn say(context: &Context, app: &App, on: OnEvent<'_>) -> Said {
+    let OnEvent { what, called, .. } = on;
+    let permit = app.breaker.allow().ok();
+    let body = OutboundBody::text(on.text);
+    let said = context
+        .wecom
+        .send_msg_on_event(&app.name, on.code.expose_secret(), Some(on.msgid), &body)
+        .await;
+    crash_point(called);
+    if let Some(permit) = permit {
+        away::tell(permit, &said);
+    }
+    let Err(error) = said else {
+        return Said::Sent;
+    };
+    warn!(
+        error = &error as &dyn std::error::Error,
+        "{what} not sent: {error}"
+    );
+    match (error.class(), error.code()) {
+        (ErrorClass::Ambiguous | ErrorClass::Busy, _) => Said::Unknown {
+            error: error.to_string(),
+        },
+        // WeCom documents no code for a dead code, nor for a person who came in this second.
+        (ErrorClass::Permanent | ErrorClass::State | ErrorClass::Quota, Some(_)) => Said::Late,
+        (_, code) => Said::Failed {
+            code,
+            error: error.to_string(),
+        },
+    }
+}
