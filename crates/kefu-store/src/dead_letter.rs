@@ -153,7 +153,7 @@ impl NewDeadLetter<'_> {
 
 /// The columns of [`StoredLetter`], with `$raw` as its bytes.
 macro_rules! letter_columns {
-    ($raw:literal) => {
+    ($raw:expr) => {
         concat!(
             "seq, job_id, replay, kind, app, lane, reason, attempts, first_error, first_error_at, last_error,
             error_at, archived_at, state, state_at, trace, CAST(length(raw) AS BIGINT) AS raw_bytes, ",
@@ -165,7 +165,7 @@ macro_rules! letter_columns {
 use letter_columns;
 
 macro_rules! select_letters {
-    ($raw:literal, $($rest:literal),+) => {
+    ($raw:expr, $($rest:expr),+) => {
         concat!("SELECT ", letter_columns!($raw), " ", $($rest),+)
     };
 }

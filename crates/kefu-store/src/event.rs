@@ -85,7 +85,7 @@ impl Store {
                 AND ($7 IS NULL OR received_at < $7 + now_ms * $8)
             ORDER BY seq DESC LIMIT $9";
         let before = query.before.unwrap_or(i64::MAX);
-        let floor = self.floor(FLOOR, before).await?;
+        let floor = self.bound(FLOOR, before).await?;
         let (since, since_now) = Moment::values(query.since);
         let (until, until_now) = Moment::values(query.until);
         let values = values![

@@ -20,19 +20,19 @@ pub struct Listed<T, C = i64> {
 }
 
 impl<T, C> Listed<T, C> {
-    /// Of up to `limit + 1` rows, the last of which only tells that there are more; `floor` is where looking ended.
+    /// Of up to `limit + 1` rows, the last of which only tells that there are more; `bound` is where looking ended.
     pub(crate) fn new(
         mut rows: Vec<T>,
         limit: u32,
         place: impl Fn(&T) -> C,
-        floor: Option<C>,
+        bound: Option<C>,
     ) -> Listed<T, C> {
         let limit = limit as usize;
         let is_full = limit < rows.len();
         rows.truncate(limit);
         let more = match is_full {
             true => rows.last().map(place),
-            false => floor,
+            false => bound,
         };
         Listed { rows, more }
     }
@@ -61,9 +61,9 @@ impl Moment {
 }
 
 impl Store {
-    /// The number below which a list of the newest rows does not look, with `sql` for the row that is `$2` below `$1`.
-    pub(crate) async fn floor(&self, sql: &'static str, before: i64) -> Result<Option<i64>, StoreError> {
-        let row: Option<(i64,)> = self.fetch_optional(sql, values![before, LOOK_MAX - 1]).await?;
+    /// The number beyond which a list does not look, with `sql` for the row that is `$2` rows behind `$1`.
+    pub(crate) async fn bound(&self, sql: &'static str, from: i64) -> Result<Option<i64>, StoreError> {
+        let row: Option<(i64,)> = self.fetch_optional(sql, values![from, LOOK_MAX - 1]).await?;
         Ok(row.map(|(seq,)| seq))
     }
 }

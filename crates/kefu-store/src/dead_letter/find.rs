@@ -19,22 +19,39 @@ pub struct LetterQuery<'a> {
     pub customer: Option<&'a str>,
 }
 
-/// Letters of the filter with numbers between `$10` and `$11`; `$contains` is how an engine finds bytes in bytes.
+/// The bytes of jobs about one account or conversation: they are short, and whom they are about stands nowhere else. Of
+/// any other letter nothing is read.
+macro_rules! short {
+    () => {
+        "CASE WHEN kind IN ('kf.sync', 'kf.turn') AND length(raw) <= 4096
+            THEN raw ELSE substr(raw, 1, 0) END"
+    };
+}
+
+/// Whether a field's text is in the bytes, as an engine finds bytes in bytes.
+macro_rules! says {
+    (postgres, $field:literal) => {
+        concat!("position(convert_to(", $field, ", 'UTF8') in ", short!(), ") > 0")
+    };
+    (sqlite, $field:literal) => {
+        concat!("instr(", short!(), ", CAST(", $field, " AS BLOB)) > 0")
+    };
+}
+
+/// Letters of the filter with numbers between `$10` and `$11`.
 macro_rules! find {
-    ($order:literal, $account:literal, $customer:literal) => {
+    ($engine:ident, $order:literal) => {
         select_letters!(
-            // Jobs about one account or conversation are short, and whom they are about stands nowhere else.
-            "CASE WHEN kind IN ('kf.sync', 'kf.turn') AND length(raw) <= 4096
-                THEN raw ELSE substr(raw, 1, 0) END",
+            short!(),
             "FROM dead_letter, clock
             WHERE ($1 IS NULL OR COALESCE(kind, 'none') = $1) AND ($2 IS NULL OR lane = $2)
                 AND ($3 IS NULL OR app = $3) AND ($4 IS NULL OR reason = $4)
                 AND ($5 IS NULL OR archived_at >= $5 + now_ms * $6) AND ($7 IS NULL OR state = $7)
                 AND ($8 IS NULL OR ",
-            $account,
-            " > 0) AND ($9 IS NULL OR ",
-            $customer,
-            " > 0) AND seq > $10 AND seq < $11
+            says!($engine, "$8"),
+            ") AND ($9 IS NULL OR ",
+            says!($engine, "$9"),
+            ") AND seq > $10 AND seq < $11
             ORDER BY ",
             $order,
             " LIMIT $12"
@@ -45,18 +62,7 @@ macro_rules! find {
 /// The same for PostgreSQL and for SQLite.
 macro_rules! find_on_either {
     ($order:literal) => {
-        (
-            find!(
-                $order,
-                "position(convert_to($8, 'UTF8') in raw)",
-                "position(convert_to($9, 'UTF8') in raw)"
-            ),
-            find!(
-                $order,
-                "instr(raw, CAST($8 AS BLOB))",
-                "instr(raw, CAST($9 AS BLOB))"
-            ),
-        )
+        (find!(postgres, $order), find!(sqlite, $order))
     };
 }
 
@@ -71,7 +77,7 @@ impl Store {
     ) -> Result<Listed<DeadLetterRow>, StoreError> {
         const FLOOR: &str = "SELECT seq FROM dead_letter WHERE seq < $1 ORDER BY seq DESC LIMIT 1 OFFSET $2";
         let before = before.unwrap_or(i64::MAX);
-        let floor = self.floor(FLOOR, before).await?;
+        let floor = self.bound(FLOOR, before).await?;
         let above = floor.map_or(0, |floor| floor - 1);
         let rows = self
             .find(
@@ -90,16 +96,19 @@ impl Store {
         query: &LetterQuery<'_>,
         after: i64,
         limit: u32,
-    ) -> Result<Vec<DeadLetterRow>, StoreError> {
-        self.find(find_on_either!("seq"), query, (after, i64::MAX), limit)
-            .await
-    }
-
-    /// Whether there ever was a letter of this kind.
-    pub async fn has_letter_of_kind(&self, kind: &str) -> Result<bool, StoreError> {
-        const SQL: &str = "SELECT seq FROM dead_letter WHERE kind = $1 LIMIT 1";
-        let row: Option<(i64,)> = self.fetch_optional(SQL, values![kind]).await?;
-        Ok(row.is_some())
+    ) -> Result<Listed<DeadLetterRow>, StoreError> {
+        const CEILING: &str = "SELECT seq FROM dead_letter WHERE seq > $1 ORDER BY seq LIMIT 1 OFFSET $2";
+        let ceiling = self.bound(CEILING, after).await?;
+        let below = ceiling.map_or(i64::MAX, |ceiling| ceiling + 1);
+        let rows = self
+            .find(
+                find_on_either!("seq"),
+                query,
+                (after, below),
+                limit.saturating_add(1),
+            )
+            .await?;
+        Ok(Listed::new(rows, limit, |letter| letter.seq, ceiling))
     }
 
     async fn find(

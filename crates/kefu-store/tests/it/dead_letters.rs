@@ -158,8 +158,13 @@ async fn letters_are_gone_through_page_by_page_oldest_first(database: &Database)
     three_letters(database).await;
     let (store, any) = (&database.store, LetterQuery::default());
     let first = store.dead_letters_after(&any, 0, 2).await.unwrap();
-    let rest = store.dead_letters_after(&any, first[1].seq, 2).await.unwrap();
-    let letters = first.iter().chain(&rest);
+    assert_eq!(first.more, Some(first.rows[1].seq));
+    let rest = store
+        .dead_letters_after(&any, first.rows[1].seq, 2)
+        .await
+        .unwrap();
+    assert_eq!(rest.more, None);
+    let letters = first.rows.iter().chain(&rest.rows);
     let ids: Vec<_> = letters.map(|letter| letter.job_id.as_str()).collect();
     assert_eq!(ids, ["turn", "event", "raw-aa"]);
 }

@@ -113,6 +113,26 @@ async fn a_filter_that_hits_nothing_looks_at_a_bounded_number_of_rows(database: 
     query.before = first.more;
     let second = database.store.events(&query, 10).await.unwrap();
     assert_eq!((second.rows.len(), second.more), (1, None));
+
+    let many = format!(
+        "INSERT INTO dead_letter (job_id, replay, kind, reason, attempts, raw, archived_at)
+        SELECT 'j' || seq, 0, CASE WHEN seq = 100002 THEN 'rare' ELSE 'kf.turn' END, 'permanent', 1,
+            CAST('x' AS {bytes}), 1 FROM app_event ORDER BY seq"
+    );
+    database.sql(&many).await;
+    let query = LetterQuery {
+        kind: Some("rare"),
+        ..LetterQuery::default()
+    };
+    let first = database.store.dead_letters_after(&query, 0, 10).await.unwrap();
+    assert_eq!((first.rows.len(), first.more), (0, Some(100_000)));
+    let after = first.more.unwrap();
+    let second = database
+        .store
+        .dead_letters_after(&query, after, 10)
+        .await
+        .unwrap();
+    assert_eq!((second.rows.len(), second.more), (1, None));
 }
 
 async fn archive(store: &Store, job_id: &str, kind: &str, raw: &str) {
@@ -147,6 +167,10 @@ async fn letters_are_narrowed_by_whom_they_are_about(database: &Database) {
     )
     .await;
     archive(store, "bytes", "app.event", "\u{0}no job").await;
+    // Whom others are about is not told in a list, and their bytes may be long: they are not read.
+    archive(store, "event", "app.event", &turn("wang", "")).await;
+    let long = format!(r#""text":"{}","#, "x".repeat(4096));
+    archive(store, "long", "kf.turn", &turn("wang", &long)).await;
     let check = async |account, customer, expected: &[&str]| {
         let query = LetterQuery {
             account,
@@ -157,8 +181,8 @@ async fn letters_are_narrowed_by_whom_they_are_about(database: &Database) {
         let ids: Vec<_> = listed.rows.iter().map(|letter| letter.job_id.as_str()).collect();
         assert_eq!(ids, expected, "{query:?}");
         let mut oldest = store.dead_letters_after(&query, 0, 10).await.unwrap();
-        oldest.reverse();
-        assert_eq!(oldest, listed.rows, "{query:?}");
+        oldest.rows.reverse();
+        assert_eq!(oldest, listed, "{query:?}");
     };
     check(None, Some("wang"), &["wang"]).await;
     check(None, Some("wan"), &[]).await;
@@ -167,8 +191,6 @@ async fn letters_are_narrowed_by_whom_they_are_about(database: &Database) {
     check(Some("wk1"), Some("li"), &["li"]).await;
     check(Some("wk2"), Some("li"), &[]).await;
     check(None, Some("%"), &[]).await;
-    assert!(store.has_letter_of_kind("kf.sync").await.unwrap());
-    assert!(!store.has_letter_of_kind("kf.syn").await.unwrap());
 }
 
 async fn letters_tell_where_the_next_page_begins(database: &Database) {

@@ -78,19 +78,19 @@ impl Tally<'_> {
         let query = query(&self.args.filter, Some(LetterState::Open));
         let mut after = 0;
         loop {
-            let letters = self.store.dead_letters_after(&query, after, PAGE).await?;
-            for found in &letters {
+            let listed = self.store.dead_letters_after(&query, after, PAGE).await?;
+            for found in &listed.rows {
                 if self.args.limit as usize <= self.done.len() {
                     return Ok(true);
                 }
-                after = found.seq;
                 // With its bytes; nothing deletes letters.
                 if let Some(letter) = self.store.dead_letter(found.seq).await? {
                     self.one(letter).await?;
                 }
             }
-            if letters.len() < PAGE as usize {
-                return Ok(false);
+            match listed.more {
+                Some(more) => after = more,
+                None => return Ok(false),
             }
         }
     }
