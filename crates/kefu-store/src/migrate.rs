@@ -33,7 +33,7 @@ pub struct Migrated {
     /// Version before, 0 for an empty database.
     pub from: i64,
     pub to: i64,
-    /// Versions applied by this call, in order; empty when the schema was up to date.
+    /// Versions applied since this call began, in order; empty when the schema was up to date.
     pub applied: Vec<i64>,
 }
 
@@ -106,8 +106,9 @@ fn known(migrator: &Migrator) -> i64 {
 async fn migrate_postgres(pool: &PgPool) -> Result<Migrated, StoreError> {
     let asked = Instant::now();
     let mut told = false;
+    let mut before = None;
     loop {
-        match migrate_postgres_once(pool).await {
+        match migrate_postgres_once(pool, &mut before).await {
             Err(error) if error.is_busy() && asked.elapsed() + TABLE_RETRY < MIGRATE_MAX => {
                 if !std::mem::replace(&mut told, true) {
                     info!(
@@ -123,13 +124,13 @@ async fn migrate_postgres(pool: &PgPool) -> Result<Migrated, StoreError> {
 
 /// On a connection of its own: a migration must not fall under the pool's time limits, and closing it gives the
 /// advisory lock back whatever happened. The server itself ends what its client no longer waits for.
-async fn migrate_postgres_once(pool: &PgPool) -> Result<Migrated, StoreError> {
+async fn migrate_postgres_once(pool: &PgPool, before: &mut Option<Vec<i64>>) -> Result<Migrated, StoreError> {
     let options = (*pool.connect_options()).clone().options([
         ("statement_timeout", MIGRATE_MAX.as_millis().to_string()),
         ("lock_timeout", TABLE_WAIT_MAX.as_millis().to_string()),
     ]);
     let mut connection = PgConnection::connect_with(&options).await?;
-    let migrated = run(&POSTGRES, &mut connection, true).await;
+    let migrated = run(&POSTGRES, &mut connection, true, before).await;
     drop(connection.close().await);
     migrated
 }
@@ -147,7 +148,7 @@ async fn migrate_sqlite(pool: &SqlitePool) -> Result<Migrated, StoreError> {
         .map_err(|error| StoreError::Unavailable(error.into()))?
         .map_err(|unusable| StoreError::url(unusable.to_string()))?;
     let mut connection = pool.acquire().await?;
-    let migrated = run(&SQLITE, &mut *connection, false).await;
+    let migrated = run(&SQLITE, &mut *connection, false, &mut None).await;
     drop(lock);
     migrated
 }
@@ -168,10 +169,12 @@ fn lock_file(path: &std::path::Path) -> std::io::Result<File> {
     }
 }
 
+/// `before` is what the first look found: a try that failed may have applied some versions.
 async fn run<C: Migrate>(
     migrator: &Migrator,
     connection: &mut C,
     lock: bool,
+    before: &mut Option<Vec<i64>>,
 ) -> Result<Migrated, StoreError> {
     let table = &migrator.table_name;
     if lock {
@@ -179,17 +182,20 @@ async fn run<C: Migrate>(
         connection.lock().await.map_err(failed)?;
     }
     connection.ensure_migrations_table(table).await.map_err(failed)?;
-    let before: Vec<i64> = connection
+    let versions: Vec<i64> = connection
         .list_applied_migrations(table)
         .await
         .map_err(failed)?
         .iter()
         .map(|migration| migration.version)
         .collect();
-    let (from, known) = (before.iter().copied().max().unwrap_or(0), known(migrator));
-    if known < from {
-        return Err(StoreError::SchemaNewer { found: from, known });
+    let newest = |versions: &[i64]| versions.iter().copied().max().unwrap_or(0);
+    let (found, known) = (newest(&versions), known(migrator));
+    if known < found {
+        return Err(StoreError::SchemaNewer { found, known });
     }
+    let before = before.get_or_insert(versions);
+    let from = newest(before);
     migrator
         .run_direct(None, connection, false)
         .await

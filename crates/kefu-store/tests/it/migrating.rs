@@ -48,6 +48,15 @@ async fn work(database: &Database) -> Duration {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_migration_beside_a_backup_holds_up_no_worker_and_ends_after_it() {
     let database = older().await;
+    // This one needs none of the held tables to itself: the first try applies it.
+    database
+        .sql(
+            "ALTER TABLE dead_letter DROP COLUMN first_error_at, DROP COLUMN state, DROP COLUMN state_at,
+                DROP COLUMN publish_at;
+            DROP INDEX outbox_failed;
+            DELETE FROM _sqlx_migrations WHERE version = 2",
+        )
+        .await;
     let holder = backup(&database).await;
     let store = open(&database.url).await;
     let mut migrating = JoinSet::new();
@@ -60,7 +69,7 @@ async fn a_migration_beside_a_backup_holds_up_no_worker_and_ends_after_it() {
     assert!(migrating.try_join_next().is_none());
     holder.close().await.unwrap();
     let migrated = migrating.join_next().await.unwrap().unwrap().unwrap();
-    assert_eq!(migrated.applied, [3]);
+    assert_eq!(migrated.applied, [2, 3], "whatever try applied them");
     database.store.check_schema().await.unwrap();
     database.remove().await;
 }
