@@ -133,13 +133,32 @@ async fn end_welcomes(session: &mut Session) -> Result<(), StoreError> {
     Ok(())
 }
 
+/// Wakes rows of which somebody of an older version has forgotten the hand-over. `$lock` as above: whoever has such a row
+/// may wait for a welcome or a notice that this transaction has taken.
+macro_rules! wake_handovers {
+    ($lock:literal) => {
+        concat!(
+            "WITH taken AS MATERIALIZED (
+                SELECT corp AS taken_corp, account AS taken_account, customer AS taken_customer
+                FROM conversation
+                WHERE handover IS NOT NULL AND wake_at IS NULL
+                LIMIT 200 ",
+            $lock,
+            ")
+            UPDATE conversation SET wake_at = now_ms
+            FROM clock, taken
+            WHERE corp = taken_corp AND account = taken_account AND customer = taken_customer"
+        )
+    };
+}
+
 /// A worker of a version before hand-overs, running beside this one, gives a conversation back without looking at one.
 async fn wake_handovers(session: &mut Session) -> Result<(), StoreError> {
-    const SQL: &str = "
-        UPDATE conversation SET wake_at = now_ms
-        FROM clock
-        WHERE handover IS NOT NULL AND wake_at IS NULL";
-    session.execute(SQL, &[]).await?;
+    let sql = match session.is_postgres() {
+        true => wake_handovers!("FOR UPDATE SKIP LOCKED"),
+        false => wake_handovers!(""),
+    };
+    session.execute(sql, &[]).await?;
     Ok(())
 }
 

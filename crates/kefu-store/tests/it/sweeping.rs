@@ -258,3 +258,29 @@ async fn an_account_nobody_woke_for_long_is_taken_at_a_slow_pace(database: &Data
         .await;
     assert!(store.take_stale(old, pace).await.unwrap().is_some());
 }
+
+/// SQLite has one writer.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_sweep_waits_for_nobody_who_holds_a_forgotten_hand_over() {
+    let database = postgres().await;
+    a_conversation(&database).await;
+    database
+        .sql("UPDATE conversation SET handover = 'x', wake_at = NULL")
+        .await;
+    let Raw::Postgres(mut holder) = database.raw().await else {
+        panic!("not PostgreSQL");
+    };
+    sqlx::raw_sql("BEGIN; UPDATE conversation SET wanted = wanted")
+        .execute(&mut holder)
+        .await
+        .unwrap();
+    assert_eq!(database.store.due(200).await.unwrap(), []);
+    sqlx::raw_sql("COMMIT").execute(&mut holder).await.unwrap();
+    let due = Due::Conversation {
+        key: key("wm1"),
+        app: "default".into(),
+    };
+    assert_eq!(database.store.due(200).await.unwrap(), [due]);
+    drop(holder);
+    database.remove().await;
+}
