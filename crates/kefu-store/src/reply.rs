@@ -94,6 +94,10 @@ macro_rules! select_replies {
             FROM outbox WHERE ",
             $status,
             " AND ($2 IS NULL OR account = $2) AND ($3 IS NULL OR customer = $3)
+                AND ",
+            $at,
+            // Says nothing new, and is where the index is entered: the words below are no range.
+            " <= COALESCE($4, 9223372036854775807)
                 AND ($4 IS NULL OR ",
             $at,
             " < $4 OR (",
