@@ -10,6 +10,7 @@ use sqlx::FromRow;
 use crate::conversation::parts_of;
 use crate::sql::{Session, small, values};
 use crate::{ConversationLease, StoreError};
+pub(crate) use decide::generations;
 pub use handover::{Handover, HandoverEnd, PoolCode};
 
 /// How much of a conversation a turn reads.

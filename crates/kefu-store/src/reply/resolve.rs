@@ -7,7 +7,7 @@ use crate::conversation::parts_of;
 use crate::outbox::End;
 use crate::sql::{Session, small, values};
 use crate::store::transact;
-use crate::turn::PartRow;
+use crate::turn::{PartRow, generations};
 use crate::{Part, Store, StoreError};
 
 /// What a person says about a part whose end nobody knew.
@@ -123,9 +123,6 @@ async fn plan_again(
         UPDATE outbox SET status = 'failed', cancel_reason = 'replanned', settled_at = now_ms
         FROM clock
         WHERE corp = $1 AND account = $2 AND msgid = $3";
-    const NEWEST: &str = "
-        SELECT max(generation) FROM outbox
-        WHERE corp = $1 AND account = $2 AND customer = $3 AND purpose = $4 AND answers = $5";
     const DROPPED: &str = "
         SELECT msgid, part FROM outbox
         WHERE corp = $1 AND account = $2 AND reply_id = $3 AND part > $4
@@ -143,10 +140,8 @@ async fn plan_again(
         FROM clock
         WHERE corp = $1 AND account = $2 AND customer = $3";
     let (corp, account, customer) = parts_of(key);
-    let (purpose, answers) = (part.purpose.as_str(), part.answers.as_str());
-    let named = values![corp, account, customer, purpose, answers];
-    let newest: Option<(Option<i64>,)> = session.fetch_optional(NEWEST, named).await?;
-    let generation = small(newest.and_then(|(newest,)| newest).unwrap_or(0) + 1);
+    let answers = part.answers.as_str();
+    let generation = generations(session, key, part.purpose, answers).await?.next;
     let later = values![corp, account, &part.reply_id, part.part];
     let later: Vec<(String, i64)> = session.fetch_all(DROPPED, later).await?;
     session.execute(DROP, values![corp, account, &part.msgid]).await?;

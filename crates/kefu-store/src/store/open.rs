@@ -205,9 +205,7 @@ async fn first_connection(pool: &SqlitePool, file: &Path, address: &str) -> Resu
             Ok(_) => return Ok(()),
             Err(error) => error,
         };
-        if let Some(reason) = about_files(&error) {
-            // The engine says only that it could not; the system knows why.
-            let why = Unusable::look(file).map_or(reason, |unusable| unusable.to_string());
+        if let Some(why) = about_files(&error, file) {
             return Err(StoreError::url(format!("{address} cannot be opened: {why}")));
         }
         let error = named(address, error);
@@ -219,12 +217,19 @@ async fn first_connection(pool: &SqlitePool, file: &Path, address: &str) -> Resu
     }
 }
 
-/// What SQLite says if a folder, a missing right or a broken path is the reason: SQLITE_READONLY and _CANTOPEN,
-/// whatever the higher bytes add (sqlite.org/rescode.html).
-fn about_files(error: &sqlx::Error) -> Option<String> {
+/// SQLITE_READONLY, _IOERR and _CANTOPEN, whatever the higher bytes add (sqlite.org/rescode.html).
+///
+/// The engine says only that it could not; mostly the system knows why. An input or output error that it cannot explain
+/// may pass.
+fn about_files(error: &sqlx::Error, file: &Path) -> Option<String> {
     let database = error.as_database_error()?;
     let code: i32 = database.code()?.parse().ok()?;
-    matches!(code & 0xff, 8 | 14).then(|| format!("{}{AsUser}", database.message()))
+    let unusable = || Unusable::look(file).map(|unusable| unusable.to_string());
+    match code & 0xff {
+        8 | 14 => Some(unusable().unwrap_or_else(|| format!("{}{AsUser}", database.message()))),
+        10 => unusable(),
+        _ => None,
+    }
 }
 
 fn named(address: &str, error: sqlx::Error) -> StoreError {

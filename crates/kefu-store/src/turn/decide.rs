@@ -1,8 +1,8 @@
-use kefu_domain::{ConversationKey, Handled, MessageId, PartName, PartStatus, Source, msgid};
+use kefu_domain::{ConversationKey, Handled, MessageId, PartName, PartStatus, Purpose, Source, msgid};
 
 use super::{Decision, Part, PartRow};
 use crate::conversation::parts_of;
-use crate::sql::{Session, Value, assembled, filled, placeholder_rows, placeholders, runs, values};
+use crate::sql::{Session, Value, assembled, filled, placeholder_rows, placeholders, runs, small, values};
 use crate::store::transact;
 use crate::text::clean;
 use crate::{ConversationLease, Store, StoreError};
@@ -44,8 +44,9 @@ impl Store {
                     .await?;
                     return Ok(Some(earlier));
                 }
-                let raised = next_generation(session, &lease.key, first).await?;
-                parts = planned(&lease.key, decision, raised);
+                let answers = first.answers.as_str();
+                let earlier = generations(session, &lease.key, first.purpose, answers).await?;
+                parts = planned(&lease.key, decision, earlier.next);
             }
             let reply_id = parts.first().map(|part| part.reply_id.as_str());
             let changed = handle(
@@ -168,25 +169,32 @@ async fn earlier(
     rows.into_iter().map(PartRow::part).collect()
 }
 
-async fn next_generation(
+/// What was planned about one message for one purpose, whatever became of it.
+pub(crate) struct Generations {
+    /// Of the next decision about it: its msgids are those of no other.
+    pub(crate) next: u32,
+    /// Some part was not dropped before it left.
+    pub(crate) said: bool,
+}
+
+pub(crate) async fn generations(
     session: &mut Session,
     key: &ConversationKey,
-    first: &Part,
-) -> Result<u32, StoreError> {
+    purpose: Purpose,
+    answers: &str,
+) -> Result<Generations, StoreError> {
     const SQL: &str = "
-        SELECT max(generation) FROM outbox
+        SELECT COALESCE(max(generation), -1), count(CASE WHEN status <> 'cancelled' THEN 1 END)
+        FROM outbox
         WHERE corp = $1 AND account = $2 AND customer = $3 AND purpose = $4 AND answers = $5";
     let (corp, account, customer) = parts_of(key);
-    let values = values![
-        corp,
-        account,
-        customer,
-        first.purpose.as_str(),
-        first.answers.as_str()
-    ];
-    let row: Option<(Option<i64>,)> = session.fetch_optional(SQL, values).await?;
-    let newest = row.and_then(|(newest,)| newest).unwrap_or(0);
-    Ok(crate::sql::small(newest + 1))
+    let values = values![corp, account, customer, purpose.as_str(), answers];
+    let row: Option<(i64, i64)> = session.fetch_optional(SQL, values).await?;
+    let (newest, said) = row.unwrap_or((-1, 0));
+    Ok(Generations {
+        next: small(newest + 1),
+        said: 0 < said,
+    })
 }
 
 /// Handles those of `ids` which are still owed; how many there were.

@@ -5,11 +5,11 @@ use std::time::Duration;
 
 use kefu_domain::{ConversationKey, Handled, MessageId, PartName, Purpose, Source, msgid};
 
-use super::decide::{handle, insert, planned};
+use super::decide::{generations, handle, insert, planned};
 use super::{Decision, NewPart};
 use crate::conversation::parts_of;
 use crate::notice::NewNotice;
-use crate::sql::{Session, small, values};
+use crate::sql::{Session, values};
 use crate::store::transact;
 use crate::{ConversationLease, Store, StoreError};
 
@@ -57,22 +57,22 @@ impl Store {
             WHERE corp = $1 AND account = $2 AND customer = $3";
         let (corp, account, customer) = parts_of(&lease.key);
         transact!(self, session => {
-            let Some(now) = lease.hold(session).await? else {
+            let Some((now, owed)) = hold(session, lease).await? else {
                 return Ok(None);
             };
-            if owed(session, &lease.key).await?.is_some() {
+            if owed.is_some() {
                 return Ok(Some(false));
             }
-            let earlier = earlier(session, &lease.key, &handover.answers).await?;
-            let generation = earlier.map_or(0, |(newest, _)| small(newest + 1));
+            let answers = handover.answers.as_str();
+            let earlier = generations(session, &lease.key, Purpose::Handover, answers).await?;
+            let generation = earlier.next;
             let id = name(&lease.key, &handover.answers, generation);
             let pool = Handled::Pool;
             if handle(session, lease, &handover.asked, pool, Some(&id), now).await? == 0 {
                 return Ok(Some(false));
             }
             // Said before, in a try that a person made again: once is enough.
-            let said = earlier.is_some_and(|(_, said)| said);
-            if let (Some(text), false) = (&handover.text, said) {
+            if let (Some(text), false) = (&handover.text, earlier.said) {
                 let decision = decision(handover, text, generation);
                 let parts = planned(&lease.key, &decision, 0);
                 insert(session, &lease.key, &parts, decision.source, now).await?;
@@ -105,10 +105,10 @@ impl Store {
                         AND message.reply_id = $4)";
         let (corp, account, customer) = parts_of(&lease.key);
         transact!(self, session => {
-            let Some(now) = lease.hold(session).await? else {
+            let Some((now, owed)) = hold(session, lease).await? else {
                 return Ok(None);
             };
-            let Some(id) = owed(session, &lease.key).await? else {
+            let Some(id) = owed else {
                 return Ok(Some(HandoverEnd { messages: 0, notice: None }));
             };
             let values = values![corp, account, customer, &id, handled.as_str(), now];
@@ -144,10 +144,10 @@ impl Store {
             WHERE corp = $1 AND account = $2 AND customer = $3 AND handled IS NULL";
         let (corp, account, customer) = parts_of(&lease.key);
         transact!(self, session => {
-            if lease.hold(session).await?.is_none() {
+            let Some((_, owed)) = hold(session, lease).await? else {
                 return Ok(None);
-            }
-            let again = match owed(session, &lease.key).await? {
+            };
+            let again = match owed {
                 Some(id) => session.execute(AGAIN, values![corp, account, customer, &id]).await?,
                 None => 0,
             };
@@ -158,16 +158,18 @@ impl Store {
     }
 }
 
-/// The hand-over that is owed. The row is locked.
-async fn owed(session: &mut Session, key: &ConversationKey) -> Result<Option<String>, StoreError> {
+/// Locks the row for its holder: the database's time, and the hand-over that is owed. `None`: the lease is lost.
+async fn hold(
+    session: &mut Session,
+    lease: &ConversationLease,
+) -> Result<Option<(i64, Option<String>)>, StoreError> {
     const SQL: &str = "
-        SELECT handover FROM conversation
-        WHERE corp = $1 AND account = $2 AND customer = $3";
-    let (corp, account, customer) = parts_of(key);
-    let row: Option<(Option<String>,)> = session
-        .fetch_optional(SQL, values![corp, account, customer])
-        .await?;
-    Ok(row.and_then(|(id,)| id))
+        UPDATE conversation SET lease_until = lease_until
+        WHERE corp = $1 AND account = $2 AND customer = $3 AND fence = $4 AND lease_owner = $5
+        RETURNING (SELECT now_ms FROM clock) AS now_ms, handover";
+    let (corp, account, customer) = parts_of(&lease.key);
+    let values = values![corp, account, customer, lease.fence, &lease.job_id];
+    session.fetch_optional(SQL, values).await
 }
 
 async fn clear(session: &mut Session, key: &ConversationKey) -> Result<(), StoreError> {
@@ -177,23 +179,6 @@ async fn clear(session: &mut Session, key: &ConversationKey) -> Result<(), Store
     let (corp, account, customer) = parts_of(key);
     session.execute(SQL, values![corp, account, customer]).await?;
     Ok(())
-}
-
-/// The newest generation of what was said about handing over for the same message, and whether any of it has left.
-async fn earlier(
-    session: &mut Session,
-    key: &ConversationKey,
-    answers: &MessageId,
-) -> Result<Option<(i64, bool)>, StoreError> {
-    const SQL: &str = "
-        SELECT max(generation), count(CASE WHEN status <> 'cancelled' THEN 1 END)
-        FROM outbox
-        WHERE corp = $1 AND account = $2 AND customer = $3 AND purpose = $4 AND answers = $5";
-    let (corp, account, customer) = parts_of(key);
-    let purpose = Purpose::Handover.as_str();
-    let values = values![corp, account, customer, purpose, answers.as_str()];
-    let row: Option<(Option<i64>, i64)> = session.fetch_optional(SQL, values).await?;
-    Ok(row.and_then(|(newest, left)| Some((newest?, 0 < left))))
 }
 
 /// The msgid of what is said about it, which the messages carry whether or not anything is said.
