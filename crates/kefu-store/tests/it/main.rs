@@ -7,6 +7,7 @@ mod dead_letters;
 mod events;
 mod handovers;
 mod harness;
+mod history;
 mod listing;
 mod migrating;
 mod notices;
