@@ -87,6 +87,72 @@ fn both_databases_have_the_same_migrations_without_gaps() {
     check("migrations are numbered one by one", &broken);
 }
 
+/// Every job of a worker needs these.
+const HOT_TABLES: [&str; 4] = ["account", "conversation", "message", "outbox"];
+
+/// The last one from before the rule: what is installed cannot be cut any more.
+const LAST_OF_SEVERAL: &str = "0006_handover.sql";
+
+/// A migration is one transaction: one that changes two of them holds the first while it waits for the second.
+#[test]
+fn a_migration_changes_one_hot_table() {
+    let migrations = metadata().workspace_root.join("migrations");
+    let mut broken = Vec::new();
+    for engine in ["postgres", "sqlite"] {
+        let folder = migrations.join(engine);
+        for name in names(&folder)
+            .into_iter()
+            .filter(|name| LAST_OF_SEVERAL < name.as_str())
+        {
+            let changed = hot_tables(&read(&folder.join(&name)));
+            if 1 < changed.len() {
+                broken.push(format!(
+                    "{engine}/{name} changes {}: a file each",
+                    changed.join(" and ")
+                ));
+            }
+        }
+    }
+    check("one hot table a migration", &broken);
+}
+
+#[test]
+fn changes_of_hot_tables_are_found() {
+    let older = read(
+        &metadata()
+            .workspace_root
+            .join("migrations/postgres")
+            .join(LAST_OF_SEVERAL),
+    );
+    assert_eq!(hot_tables(&older), ["conversation", "message"]);
+    let both = "-- outbox\nCREATE INDEX a ON outbox\n (msgid);\nDROP TABLE account;\nCREATE TABLE message_old (account TEXT);";
+    assert_eq!(hot_tables(both), ["account", "outbox"]);
+}
+
+/// Which of them a migration alters, drops or gives an index.
+fn hot_tables(sql: &str) -> Vec<&'static str> {
+    let lines = sql
+        .lines()
+        .map(|line| line.split_once("--").map_or(line, |(code, _)| code));
+    let sql = lines.collect::<Vec<_>>().join(" ");
+    let changes = |table: &str| {
+        sql.split(';').any(|statement| {
+            let words: Vec<&str> = statement
+                .split(|c: char| c.is_whitespace() || c == '(')
+                .filter(|word| !word.is_empty())
+                .collect();
+            let named_after = |place: &str| words.windows(2).any(|pair| pair[0] == place && pair[1] == table);
+            match words.first() {
+                Some(&("ALTER" | "DROP")) => named_after("TABLE"),
+                Some(&"CREATE") => named_after("ON"),
+                Some(&"UPDATE") => named_after("UPDATE"),
+                _ => false,
+            }
+        })
+    };
+    HOT_TABLES.into_iter().filter(|table| changes(table)).collect()
+}
+
 /// All Rust files of our crates.
 pub(super) fn sources() -> Vec<PathBuf> {
     let mut files = Vec::new();
