@@ -22,7 +22,8 @@ use tracing::{debug, info, warn};
 use states::{Doubt, Phase, States, Wants};
 
 const PROBE_FIRST: Duration = Duration::from_millis(200);
-const PROBE_LAST: Duration = Duration::from_secs(5);
+/// Short, since all work waits for the probe after the end of an outage.
+const PROBE_MAX: Duration = Duration::from_secs(2);
 /// A database that is there answers the first question within this.
 const DOUBT_MAX: Duration = Duration::from_secs(2);
 
@@ -129,12 +130,11 @@ impl Gate {
             loop {
                 self.wait_for(|states| matches!(states.phase(), Phase::Doubted | Phase::Closed { .. }))
                     .await;
-                // Doubted again at once: it answers probes and not the work, so the waits go on growing.
-                if !self.0.borrow().flaps(Instant::now()) {
+                if self.0.borrow().is_new_trouble(Instant::now()) {
                     waits = self::waits();
                 }
                 // Before the first probe as well: work that fails while probes succeed may not spin.
-                sleep(waits.next().unwrap_or(PROBE_LAST)).await;
+                sleep(waits.next().unwrap_or(PROBE_MAX)).await;
                 self.probe(&store).await;
             }
         };
@@ -250,8 +250,46 @@ fn chain(error: &(dyn StdError + 'static)) -> String {
 fn waits() -> impl Iterator<Item = Duration> + use<> {
     ExponentialBuilder::default()
         .with_min_delay(PROBE_FIRST)
-        .with_max_delay(PROBE_LAST)
+        // Jitter comes on top, up to as much again.
+        .with_max_delay(PROBE_MAX / 2)
         .with_jitter()
         .without_max_times()
         .build()
+}
+
+#[cfg(test)]
+mod tests {
+    use kefu_store::DatabaseSettings;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn a_database_that_stays_away_is_asked_less_and_less_often() {
+        let folder = tempfile::tempdir().unwrap();
+        let settings = DatabaseSettings {
+            url: format!("sqlite:{}", folder.path().join("kefu.db").display()).into(),
+            pool: 1,
+        };
+        let store = Store::open(&settings).await.unwrap();
+        store.close().await;
+        tokio::time::pause();
+        let (gate, stop) = (Gate::open(), CancellationToken::new());
+        let mut changes = gate.0.subscribe();
+        gate.doubt(&std::io::Error::other("cut off"));
+        changes.borrow_and_update();
+        let mut probes = 0;
+        let minute = timeout(Duration::from_secs(60), async {
+            loop {
+                changes.changed().await.unwrap();
+                probes += 1;
+            }
+        });
+        tokio::select! {
+            _ = minute => (),
+            _ = gate.clone().run(store, stop) => panic!("the prober ended"),
+        }
+        assert!(!gate.is_open());
+        // Every one or two seconds, once the waits have grown; a fifth of a second apart it would be hundreds.
+        assert!((30..=65).contains(&probes), "{probes} probes in a minute");
+    }
 }

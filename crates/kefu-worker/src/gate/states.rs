@@ -83,8 +83,13 @@ impl States {
         self.worked.contains(&lane)
     }
 
+    /// Whether the prober begins anew. While an outage lasts, or comes back at once, its waits go on growing.
+    pub(super) fn is_new_trouble(&self, now: Instant) -> bool {
+        self.phase == Phase::Doubted && !self.flaps(now)
+    }
+
     /// Whether the last opening is so recent that the present failure belongs to the same outage.
-    pub(super) fn flaps(&self, now: Instant) -> bool {
+    fn flaps(&self, now: Instant) -> bool {
         self.opened_at
             .is_some_and(|at| now.saturating_duration_since(at) < FLAP_MAX)
     }
