@@ -75,7 +75,8 @@ impl Gate {
             Doubt::Asks => debug!(error = cause, "database failed; asking whether it is there"),
             Doubt::Closes => warn!(
                 error = cause,
-                "database answers but does not do its work: no jobs are taken until one of them goes through"
+                "database failed the work again soon after it had answered: no jobs are taken until one of them goes \
+                 through"
             ),
         }
     }
@@ -212,6 +213,16 @@ impl Pass {
         });
         if is_trial {
             info!("database does its work again: jobs are taken");
+        }
+    }
+
+    /// There was no job to try the database with.
+    pub(crate) fn untried(mut self) {
+        if std::mem::take(&mut self.is_trial) {
+            self.gate
+                .0
+                .send_modify(|states| states.trial_idle(Instant::now()));
+            info!("database answers, and there is no job to try its work with: jobs are taken");
         }
     }
 

@@ -49,7 +49,7 @@ pub(crate) async fn run(context: Arc<Context>, lane: Lane, stop: CancellationTok
             delivery = consumer.next(&stop) => delivery,
             // Nobody has anything to try it with: then the probe has to do.
             () = sleep(TRIAL_IDLE_MAX), if pass.is_trial() => {
-                pass.worked();
+                pass.untried();
                 continue;
             }
         };

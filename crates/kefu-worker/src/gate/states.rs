@@ -100,7 +100,7 @@ impl States {
             return Doubt::Known;
         }
         self.trouble = Some(why);
-        let others_work = lane.is_some_and(|lane| self.has_worked(lane));
+        let others_work = lane.map_or(!self.worked.is_empty(), |lane| self.has_worked(lane));
         if self.flaps(now) && !others_work {
             let trial = Some(Trial { lane });
             self.phase = Phase::Closed { trial };
@@ -119,17 +119,13 @@ impl States {
         is_news
     }
 
-    /// Whether this closes the gate.
+    /// The database is away, whatever was thought of it before: no job tries it then. Whether that is news.
     pub(super) fn probe_failed(&mut self, why: String) -> bool {
-        let closes = self.takes_jobs();
-        let trial = match self.phase {
-            Phase::Open | Phase::Doubted => None,
-            Phase::Closed { trial } => trial,
-            Phase::Trial { trial, .. } => Some(trial),
-        };
+        let away = Phase::Closed { trial: None };
+        let is_news = self.phase != away;
         self.trouble = Some(why);
-        self.phase = Phase::Closed { trial };
-        closes
+        self.phase = away;
+        is_news
     }
 
     /// Whether this opens a gate that was closed.
@@ -177,6 +173,11 @@ impl States {
     pub(super) fn trial_worked(&mut self, lane: Lane, now: Instant) {
         self.reopen(now);
         self.worked.push(lane);
+    }
+
+    /// No job came to try it with, so the probe has to do. Nothing has worked yet.
+    pub(super) fn trial_idle(&mut self, now: Instant) {
+        self.reopen(now);
     }
 
     pub(super) fn trial_failed(&mut self, why: String) {
@@ -266,6 +267,44 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
+    async fn a_trial_without_a_job_opens_and_has_shown_nothing() {
+        let now = Instant::now();
+        let mut states = refused_again(now);
+        assert!(states.take_trial(Lane::Medium, Wants::First));
+        states.trial_idle(now);
+        assert!(states.takes_jobs() && !states.has_worked(Lane::Medium));
+        assert_eq!(states.doubt(Some(Lane::Medium), why(), now), Doubt::Closes);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_database_that_stops_answering_is_away_and_needs_no_trial() {
+        let now = Instant::now();
+        let mut states = refused_again(now);
+        states.trial_failed(why());
+        assert!(states.probe_failed("no answer".to_owned()));
+        assert!(!states.probe_failed("no answer".to_owned()));
+        assert_eq!(states.trouble(), Some("no answer"));
+        assert!(states.probe_answered(now));
+        assert!(states.takes_jobs());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn the_prober_begins_anew_at_new_trouble_only() {
+        let (mut states, now) = (States::open(), Instant::now());
+        states.doubt(None, why(), now);
+        assert!(states.is_new_trouble(now));
+        states.probe_failed(why());
+        assert!(!states.is_new_trouble(now + FLAP_MAX), "it lasts");
+        states.probe_answered(now);
+        states.worked(Lane::High);
+        states.doubt(Some(Lane::High), why(), now);
+        assert!(!states.is_new_trouble(now), "it is back at once");
+        states.probe_answered(now);
+        states.doubt(Some(Lane::High), why(), now + FLAP_MAX);
+        assert!(states.is_new_trouble(now + FLAP_MAX));
+    }
+
+    #[tokio::test(start_paused = true)]
     async fn a_trial_that_nobody_ends_is_free_again() {
         let mut states = refused_again(Instant::now());
         assert!(states.take_trial(Lane::Medium, Wants::First));
@@ -292,6 +331,19 @@ mod tests {
             states.probe_answered(now);
             states.worked(Lane::Medium);
         }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_fails_beside_the_lanes_closes_nothing_while_a_lane_works() {
+        let (mut states, now) = (States::open(), Instant::now());
+        for _ in 0..5 {
+            assert_eq!(states.doubt(None, why(), now), Doubt::Asks);
+            states.probe_answered(now);
+            states.worked(Lane::Medium);
+        }
+        states.doubt(None, why(), now);
+        states.probe_answered(now);
+        assert_eq!(states.doubt(None, why(), now), Doubt::Closes);
     }
 
     #[tokio::test(start_paused = true)]

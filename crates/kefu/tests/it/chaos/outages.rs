@@ -8,9 +8,13 @@ use tokio::time::sleep;
 use super::{Case, Plan, Play, size};
 use crate::stage::{Role, Services, eventually, metric};
 
-/// What a worker says when work fails although the database answers, and when it goes on.
-const CLOSED: &str = "database answers but does not do its work";
-const OPENED: &str = "database does its work again";
+/// What a worker says when work fails although the database answers, and when it goes on; the second where no job of
+/// that lane was left.
+const CLOSED: &[&str] = &["database failed the work again soon after it had answered"];
+const OPENED: &[&str] = &[
+    "database does its work again",
+    "there is no job to try its work with",
+];
 
 /// Every write of one table ends as on a full disk, everything else works.
 const FULL: &str = "
@@ -84,8 +88,12 @@ async fn s27_fifty_outages_in_a_row_bury_nothing() {
     case.end(&report, Some(recovery), "no letter");
 }
 
-fn said(worker: &Role, part: &str) -> bool {
-    let says = |line: &Value| line["message"].as_str().is_some_and(|text| text.contains(part));
+/// Whether it has said one of these.
+fn said(worker: &Role, parts: &[&str]) -> bool {
+    let says = |line: &Value| {
+        let text = line["message"].as_str().unwrap_or_default();
+        parts.iter().any(|part| text.contains(part))
+    };
     worker.running.log().iter().any(says)
 }
 
