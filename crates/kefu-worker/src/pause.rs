@@ -47,6 +47,12 @@ pub(crate) async fn check(context: &Context, app: &str, api: Api) -> Result<(), 
     }
 }
 
+/// Until the end of a pause of `api`.
+pub(crate) async fn left(context: &Context, app: &str, api: Api) -> Duration {
+    let pause = context.state.paused(app, api.as_str()).await;
+    pause.map_or(Duration::ZERO, |pause| pause.left)
+}
+
 /// WeCom said "too often": nobody calls `api` for a while. For longer each time it says so soon after a pause: it blocks
 /// for a minute by its rule for minutes, and for an hour by that for hours (doc 90454).
 pub(crate) async fn start(context: &Context, app: &str, api: Api) -> Fault {

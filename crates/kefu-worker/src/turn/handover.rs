@@ -28,6 +28,9 @@ use crate::replies::OffDuty;
 /// three minutes of the usual steps. An open breaker is waited for and does not count.
 const FAILURES_MAX: u32 = 3;
 
+/// A pause of the move that lasts longer is not waited for: WeCom blocks for up to an hour, in silence for the customer.
+const PAUSE_MAX: Duration = Duration::from_secs(180);
+
 /// Longest time to ask who is on duty, which holds up a customer who asks for a person.
 const DUTY_WITHIN: Duration = Duration::from_secs(2);
 
@@ -39,6 +42,11 @@ pub(super) async fn begin(context: &Context, app: &App, turn: &Turn) -> Result<b
     if context.replies.off_duty == OffDuty::Tell && nobody_is_on_duty(context, app, turn).await {
         info!("conversation not handed over: nobody is on duty");
         refuse(context, turn, "off_duty").await?;
+        return Ok(true);
+    }
+    // Rather than say that somebody comes.
+    if is_limited(context, app).await {
+        refuse_limited(context, turn).await?;
         return Ok(true);
     }
     // Without budget it is said on the code of the move.
@@ -84,6 +92,10 @@ pub(super) async fn transfer(context: &Context, app: &App, turn: &Turn) -> Resul
     if let MaySend::No { handled, .. } = session::check(context, app, key).await? {
         return end(context, app, turn, handled, None).await;
     }
+    if is_limited(context, app).await {
+        refuse_limited(context, turn).await?;
+        return Ok(Left::More);
+    }
     pause::check(context, &app.name, Api::Transfer).await?;
     let permit = away::allow(app).await?;
     let (account, customer) = (key.account.as_str(), key.customer.as_str());
@@ -101,7 +113,14 @@ pub(super) async fn transfer(context: &Context, app: &App, turn: &Turn) -> Resul
         Err(error) => error,
     };
     match error.class() {
-        ErrorClass::Rate => return Err(pause::start(context, &app.name, Api::Transfer).await),
+        ErrorClass::Rate => {
+            let wait = pause::start(context, &app.name, Api::Transfer).await;
+            if !is_limited(context, app).await {
+                return Err(wait);
+            }
+            refuse_limited(context, turn).await?;
+            return Ok(Left::More);
+        }
         ErrorClass::Busy | ErrorClass::Network | ErrorClass::Ambiguous | ErrorClass::Token
             if turn.failures < FAILURES_MAX =>
         {
@@ -118,6 +137,15 @@ pub(super) async fn transfer(context: &Context, app: &App, turn: &Turn) -> Resul
             Ok(Left::More)
         }
     }
+}
+
+async fn is_limited(context: &Context, app: &App) -> bool {
+    PAUSE_MAX < pause::left(context, &app.name, Api::Transfer).await
+}
+
+async fn refuse_limited(context: &Context, turn: &Turn) -> Result<(), Fault> {
+    info!("conversation not handed over: WeCom limits the calls that move sessions for minutes");
+    refuse(context, turn, "limited").await
 }
 
 /// All that is owed is answered without a person.

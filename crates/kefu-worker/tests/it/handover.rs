@@ -136,6 +136,28 @@ async fn who_cannot_be_handed_over_is_told_so_once_and_answered_from_then_on() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_short_limit_of_the_move_is_waited_for_and_a_long_one_is_told() {
+    let short = start().await;
+    short.fault_times(TRANS, error(45_009), 1);
+    short.writes("wm1", "转人工").await;
+    short.handled_all(1).await;
+    assert_eq!((state(&short), short.replies("wm1")), (2, vec![COMES.to_owned()]));
+
+    let long = start_with(|setup| setup.set("worker.rate_pause", "10m")).await;
+    long.fault(TRANS, error(45_009));
+    long.writes("wm1", "转人工").await;
+    long.handled_all(1).await;
+    assert_eq!(long.replies("wm1"), [COMES, NOBODY]);
+    // Known from then on.
+    long.writes("wm2", "转人工").await;
+    long.writes("wm1", &tagged(2)).await;
+    long.handled_all(3).await;
+    assert_eq!(long.replies("wm2"), [NOBODY]);
+    assert_eq!(long.replies("wm1"), [COMES, NOBODY, "收到 #kf-t-2"]);
+    assert_eq!((state(&long), long.calls(TRANS)), (0, 1));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn who_cannot_be_handed_over_is_answered() {
     let kefu = start_with(|setup| {
         setup.set("reply.handover", "");
