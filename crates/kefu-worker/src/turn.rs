@@ -21,7 +21,6 @@ use crate::apps::App;
 use crate::context::Context;
 use crate::jobs::turn_limits;
 use crate::lease::LEASE;
-use crate::model::tokens;
 use crate::outcome::Fault;
 
 use send::{Sent, send};
@@ -43,7 +42,9 @@ pub(crate) async fn drain(context: &Context, app: &App, mut turn: Turn) -> Resul
     crash_point("conversation_claimed");
     let started_at = Instant::now();
     loop {
-        fit(&mut turn, context.prompt_tokens_max);
+        if context.model.is_some() {
+            prompt::fit(&mut turn, context.prompt_tokens_max);
+        }
         if round(context, app, &turn).boxed().await? == Left::Nothing {
             match context
                 .store
@@ -66,20 +67,6 @@ pub(crate) async fn drain(context: &Context, app: &App, mut turn: Turn) -> Resul
             .reload_turn(&turn.lease, LEASE, turn_limits(context))
             .await?;
         turn = fresh.ok_or(Fault::LeaseLost)?;
-    }
-}
-
-/// Takes no more messages together than the model is shown: what is answered is what was read.
-fn fit(turn: &mut Turn, tokens_max: usize) {
-    let mut spent = 0;
-    let fitting = turn.owed.iter().take_while(|message| {
-        spent += message.text.as_deref().map_or(0, tokens);
-        spent <= tokens_max
-    });
-    let count = fitting.count().max(1);
-    if count < turn.owed.len() {
-        turn.owed.truncate(count);
-        turn.owed_more = true;
     }
 }
 

@@ -5,9 +5,23 @@ use kefu_store::{HistoryLine, OwedMessage, Speaker, Turn};
 
 use super::{now, owed_ids, still_ours};
 use crate::context::Context;
-use crate::model::{Line, Model, ModelError, Role, Unfit};
+use crate::model::{Line, Model, ModelError, Role, Unfit, tokens};
 use crate::outcome::Fault;
 use crate::translate::placeholder;
+
+/// Takes no more messages together than the model is shown: what is answered is what was read.
+pub(super) fn fit(turn: &mut Turn, tokens_max: usize) {
+    let mut spent = 0;
+    let fitting = turn.owed.iter().take_while(|message| {
+        spent += tokens(shown(&message.msgtype, message.text.as_deref()));
+        spent <= tokens_max
+    });
+    let count = fitting.count().max(1);
+    if count < turn.owed.len() {
+        turn.owed.truncate(count);
+        turn.owed_more = true;
+    }
+}
 
 /// Asks the model once for all that is owed, and keeps what its server refuses out of later prompts.
 pub(super) async fn ask(
@@ -33,17 +47,17 @@ fn of_history(line: &HistoryLine) -> Line {
             Speaker::Customer => Role::User,
             Speaker::Us | Speaker::Servicer => Role::Assistant,
         },
-        content: shown(&line.msgtype, line.text.as_deref()),
+        content: shown(&line.msgtype, line.text.as_deref()).to_owned(),
     }
 }
 
 fn of_owed(message: &OwedMessage) -> Line {
     Line {
         role: Role::User,
-        content: shown(&message.msgtype, message.text.as_deref()),
+        content: shown(&message.msgtype, message.text.as_deref()).to_owned(),
     }
 }
 
-fn shown(msgtype: &str, text: Option<&str>) -> String {
-    text.unwrap_or_else(|| placeholder(msgtype)).to_owned()
+fn shown<'t>(msgtype: &str, text: Option<&'t str>) -> &'t str {
+    text.unwrap_or_else(|| placeholder(msgtype))
 }

@@ -126,11 +126,31 @@ async fn the_newest_lines_enter_a_prompt_of_so_many_tokens() {
 async fn a_picture_is_shown_as_a_word() {
     let stub = ModelStub::start("/v1", |_, _| Reply::json(200, &completion(json!(TEXT)))).await;
     let kefu = with_model(&stub, |_| ()).await;
-    let picture = Incoming {
-        msgtype: "image".to_owned(),
-        body: json!({ "media_id": "x" }),
-    };
-    kefu.says(ACCOUNT, "wm1", picture).await;
+    kefu.says(ACCOUNT, "wm1", picture()).await;
     kefu.handled_all(1).await;
     assert_eq!(stub.asked()[0].lines()[1].1, "[图片]");
+}
+
+fn picture() -> Incoming {
+    Incoming {
+        msgtype: "image".to_owned(),
+        body: json!({ "media_id": "x" }),
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn pictures_too_many_for_one_prompt_are_shown_in_the_next() {
+    let stub = ModelStub::start("/v1", |_, _| Reply::json(200, &completion(json!(TEXT)))).await;
+    let kefu = with_model(&stub, |setup| {
+        setup.set("ai.prompt_tokens_max", 10);
+        setup.set("conversation.merge_window", "1s");
+    })
+    .await;
+    for _ in 0..5 {
+        kefu.says(ACCOUNT, "wm1", picture()).await;
+    }
+    kefu.handled_all(5).await;
+    let first = stub.asked()[0].lines();
+    assert_eq!(first[1].1, "[图片]\n[图片]\n[图片]");
+    assert_eq!(kefu.replies("wm1"), [TEXT, TEXT]);
 }
