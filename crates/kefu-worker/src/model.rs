@@ -195,10 +195,12 @@ impl Model {
         // Nobody waits for a place that questions without an answer hold.
         self.breaker.check().map_err(ModelError::Away)?;
         let left = until.saturating_duration_since(Instant::now());
-        if left < QUESTION_MIN.min(self.timeout) {
+        let least = QUESTION_MIN.min(self.timeout);
+        if left < least {
             return Err(ModelError::TimedOut(self.timeout));
         }
-        let wait = self.timeout.min(PLACE_WAIT_MAX).min(left);
+        // Whoever gets a place has time for the question: cut off at once, it would count against the model.
+        let wait = self.timeout.min(PLACE_WAIT_MAX).min(left - least);
         let place = timeout(wait, self.questions.acquire())
             .await
             .map_err(|_| ModelError::Busy(wait))?;
@@ -224,5 +226,30 @@ fn smaller_helps(answer: &Result<String, ModelError>) -> Option<Class> {
         Err(ModelError::Refused(refusal)) => Some(refusal.class)
             .filter(|class| matches!(class, Class::Length | Class::Content | Class::Unclear)),
         _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use kefu_settings::Settings;
+
+    use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn who_waits_for_a_place_has_time_for_the_question_afterwards() {
+        let settings = Settings::reference_only()
+            .unwrap()
+            .with("ai.base_url", "http://127.0.0.1:9/v1")
+            .with("ai.concurrency", 1)
+            .with("ai.timeout", "5s");
+        let tls = kefu_process::tls::client_config_if(false).unwrap();
+        let model = Model::new(&settings.section("ai").unwrap(), tls, Duration::from_secs(1));
+        let model = model.unwrap().unwrap();
+        let taken = model.questions.acquire().await.unwrap();
+        let (began_at, until) = (Instant::now(), Instant::now() + 2 * QUESTION_MIN);
+        let answer = model.question_in_turn(&[], Millis(0), until).await;
+        assert!(matches!(answer, Err(ModelError::Busy(_))), "{answer:?}");
+        assert_eq!(began_at.elapsed(), QUESTION_MIN);
+        drop(taken);
     }
 }
