@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use thiserror::Error;
 
-use crate::stop;
+use crate::{chain, stop};
 use kefu_settings::{SettingsError, SettingsErrors};
 
 /// The answer is no.
@@ -45,16 +45,7 @@ impl ExitError {
 
     /// A service that the setting `key` names does not answer; said with all causes, without a secret.
     pub fn away(key: &str, error: &(dyn std::error::Error + 'static)) -> ExitError {
-        let mut what = error.to_string();
-        for cause in std::iter::successors(error.source(), |cause| cause.source()) {
-            let cause = cause.to_string();
-            // Some libraries say their cause themselves.
-            if !what.ends_with(&cause) {
-                what.push_str(": ");
-                what.push_str(&cause);
-            }
-        }
-        ExitError::Away(SettingsError::new(key, what))
+        ExitError::Away(SettingsError::new(key, chain(error)))
     }
 }
 

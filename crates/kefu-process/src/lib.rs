@@ -4,6 +4,7 @@
 //! signals and the TLS provider. Nothing in here knows what a callback, a job or a message is.
 
 pub mod breaker;
+pub mod causes;
 pub mod clock;
 pub mod color;
 pub mod crash;
@@ -21,6 +22,7 @@ pub mod trace;
 pub const VERSION: &str = env!("CARGO_PKG_VERSION");
 
 pub use breaker::{Breaker, BreakerState};
+pub use causes::chain;
 pub use exit::{ExitError, run_process};
 pub use health::{Component, ComponentHealth, Health, Status};
 pub use ops::Ops;

@@ -5,7 +5,7 @@ mod services;
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use kefu_domain::ThoughtMarks;
+use kefu_domain::{TEXT_PART_BYTES_MAX, ThoughtMarks};
 use kefu_process::{crash, telemetry};
 use kefu_queue::{Lane, Roles};
 use kefu_settings::{Problems, Settings, SettingsError};
@@ -14,7 +14,7 @@ use secrecy::ExposeSecret;
 
 use crate::apps::Apps;
 use crate::model::Model;
-use crate::replies::Replies;
+use crate::replies::{Replies, one_part};
 use crate::row::model_timeout_max;
 use crate::{AiSettings, ConversationSettings, ReplySettings, Slots, WorkerSettings};
 
@@ -27,8 +27,6 @@ const MERGE_WINDOW_MAX: Duration = Duration::from_secs(8);
 
 /// More slots than this in one lane is a mistake: each is a channel of the broker.
 const SLOTS_MAX: usize = 1000;
-/// The longest text that WeCom sends as one message, in bytes (doc 96427).
-const TEXT_BYTES_MAX: usize = kefu_domain::TEXT_PART_BYTES_MAX;
 /// Sections whose values are ids, secrets and addresses, without blanks or quotation marks.
 const PLAIN: [&str; 6] = ["apps", "ai", "wecom", "queue", "state", "database"];
 /// Only what callbacks are opened with, which a worker never does and may not be allowed to read.
@@ -51,7 +49,7 @@ pub fn problems(settings: &Settings, roles: Roles) -> Vec<SettingsError> {
     services::problems(&mut problems, roles);
     if let Some(section) = problems.section::<ReplySettings>("reply") {
         problems.add(Replies::read(&section));
-        problems.add(fits("reply.welcome", &section.welcome));
+        problems.add(one_part("reply.welcome", &section.welcome));
     }
     if problems.section::<ConversationSettings>("conversation").is_some() {
         problems.add(conversation(settings));
@@ -106,9 +104,10 @@ pub fn warnings(settings: &Settings) -> Vec<SettingsError> {
                 .map(|replies| replies.warnings())
                 .unwrap_or_default(),
         );
-        warnings.note_all(fits("reply.fallback", &reply.fallback).err().map(|_| {
-            let problem =
-                format!("is longer than the {TEXT_BYTES_MAX} bytes of one message, and is sent as several");
+        warnings.note_all(one_part("reply.fallback", &reply.fallback).err().map(|_| {
+            let problem = format!(
+                "is longer than the {TEXT_PART_BYTES_MAX} bytes of one message, and is sent as several"
+            );
             SettingsError::new("reply.fallback", problem)
         }));
     }
@@ -159,19 +158,6 @@ fn has_address(ai: &AiSettings) -> Result<(), SettingsError> {
 fn has_no_version(base: &str) -> bool {
     let after_host = base.split_once("://").map_or(base, |(_, rest)| rest);
     after_host.trim_end_matches('/').find('/').is_none()
-}
-
-fn fits(key: &str, text: &str) -> Result<(), SettingsError> {
-    match text.trim().len() <= TEXT_BYTES_MAX {
-        true => Ok(()),
-        false => {
-            let problem = format!(
-                "is {} bytes long, WeCom takes {TEXT_BYTES_MAX}",
-                text.trim().len()
-            );
-            Err(SettingsError::new(key, problem))
-        }
-    }
 }
 
 pub(crate) fn thoughts(ai: &AiSettings) -> Result<ThoughtMarks, SettingsError> {

@@ -12,6 +12,7 @@ use std::time::Duration;
 
 use anyhow::Context as _;
 use backon::{BackoffBuilder, ExponentialBuilder};
+use kefu_process::chain;
 use kefu_queue::Lane;
 use kefu_store::Store;
 use tokio::sync::watch;
@@ -164,12 +165,13 @@ impl Gate {
             }
             Err(error) => {
                 let mut closes = false;
+                let why = chain(error.as_ref());
                 self.0
-                    .send_modify(|states| closes = states.probe_failed(format!("{error:#}")));
+                    .send_modify(|states| closes = states.probe_failed(why.clone()));
                 if closes {
                     warn!(
                         error = error.as_ref() as &dyn StdError,
-                        "database does not answer: no jobs are taken until it does: {error:#}"
+                        "database does not answer: no jobs are taken until it does: {why}"
                     );
                 }
             }
@@ -244,18 +246,6 @@ impl Drop for Pass {
             self.gate.0.send_modify(States::trial_dropped);
         }
     }
-}
-
-/// An error with its causes, in one line.
-fn chain(error: &(dyn StdError + 'static)) -> String {
-    let mut line = error.to_string();
-    let mut cause = error.source();
-    while let Some(error) = cause {
-        line.push_str(": ");
-        line.push_str(&error.to_string());
-        cause = error.source();
-    }
-    line
 }
 
 fn waits() -> impl Iterator<Item = Duration> + use<> {

@@ -100,7 +100,7 @@ fn waiting(settings: &ReplySettings) -> Result<Option<(String, Duration)>, Setti
 }
 
 /// A text that is one message, as a code carries no second one.
-fn one_part(key: &str, text: &str) -> Result<Option<String>, SettingsError> {
+pub(crate) fn one_part(key: &str, text: &str) -> Result<Option<String>, SettingsError> {
     let text = text.trim();
     match text.len() {
         0 => Ok(None),

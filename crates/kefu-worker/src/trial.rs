@@ -4,7 +4,7 @@ use std::error::Error;
 use std::time::Duration;
 
 use kefu_domain::Millis;
-use kefu_process::clock;
+use kefu_process::{chain, clock};
 use kefu_settings::{Settings, SettingsError};
 use kefu_state::{State, StateSettings};
 use kefu_store::{DatabaseSettings, Store};
@@ -135,12 +135,7 @@ async fn answer(model: &Model) -> Result<String, Trouble> {
 
 /// With all causes, in one line.
 fn told(key: &str, is_refusal: bool, error: &(dyn Error + 'static)) -> Trouble {
-    let mut text = error.to_string();
-    let mut cause = error.source();
-    while let Some(error) = cause {
-        text = format!("{text}: {error}");
-        cause = error.source();
-    }
+    let text = chain(error);
     let text = text
         .strip_prefix(&format!("{key}: "))
         .map_or(text.clone(), str::to_owned);

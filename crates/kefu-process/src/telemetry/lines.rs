@@ -1,6 +1,6 @@
 //! How one log line looks.
 
-use std::fmt::{self, Write as _};
+use std::fmt;
 
 use serde_json::{Map, Value, json};
 use tracing::field::{Field, Visit};
@@ -10,6 +10,7 @@ use tracing_subscriber::fmt::time::{FormatTime as _, SystemTime};
 use tracing_subscriber::fmt::{FmtContext, FormatEvent, FormatFields, FormattedFields};
 use tracing_subscriber::registry::LookupSpan;
 
+use crate::chain;
 use crate::trace::current_trace_id;
 
 /// One JSON object a line; the fields of the event and of the spans around it stand at the top level.
@@ -99,13 +100,7 @@ impl Visit for Fields {
     }
 
     fn record_error(&mut self, field: &Field, error: &(dyn std::error::Error + 'static)) {
-        let mut text = error.to_string();
-        let causes = std::iter::successors(error.source(), |cause| cause.source());
-        for cause in causes {
-            // Writing to a String cannot fail.
-            let _ = write!(text, ": {cause}");
-        }
-        self.put(field, json!(text));
+        self.put(field, json!(chain(error)));
     }
 
     fn record_debug(&mut self, field: &Field, value: &dyn fmt::Debug) {

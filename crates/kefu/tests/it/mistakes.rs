@@ -143,7 +143,7 @@ async fn what_would_do_nothing_is_refused() {
     check(
         "worker",
         &[("KEFU_REPLY__WELCOME", &"欢".repeat(700))],
-        &["reply.welcome: is 2100 bytes long, WeCom takes 2048"],
+        &["reply.welcome: has 2100 bytes, at most 2048 fit into one message"],
     )
     .await;
 }
