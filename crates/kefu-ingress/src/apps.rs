@@ -2,15 +2,17 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::time::Duration;
 
+use kefu_process::Seldom;
 use kefu_settings::SettingsError;
 use kefu_wecom::{AppSettings, Keyring};
 use metrics::SharedString;
 
-use crate::seldom::Seldom;
-
 /// The app that `/callback` without a name stands for.
 const DEFAULT_APP: &str = "default";
+/// Between two lines about callbacks that are not taken: anybody on the internet can cause them.
+pub(crate) const REFUSED_EVERY: Duration = Duration::from_secs(10);
 
 /// One app: which keys open its callbacks, and for whom they must be meant.
 #[derive(Debug)]
@@ -60,8 +62,8 @@ impl App {
             corp_id: settings.corp_id()?.to_owned(),
             keyring: settings.keyring()?,
             receive_ids: settings.receive_ids()?,
-            refusals: Seldom::default(),
-            failures: Seldom::default(),
+            refusals: Seldom::every(REFUSED_EVERY),
+            failures: Seldom::every(REFUSED_EVERY),
         })
     }
 }

@@ -3,19 +3,21 @@
 //! A wrong address in WeCom's console looks like this, and so does every scanner of the internet: a line names the
 //! path, which a person needs, but never the query, which may hold what is secret elsewhere.
 
+use std::time::Duration;
+
 use actix_web::http::header::ALLOW;
 use actix_web::web::Data;
 use actix_web::{HttpRequest, HttpResponse};
-use kefu_process::clock;
+use kefu_process::{Seldom, clock};
 use tracing::{info, warn};
 
 use crate::Ingress;
-use crate::seldom::Seldom;
+use crate::apps::REFUSED_EVERY;
 
 /// As much of a path as a line holds, in characters.
 const PATH_CHARS_MAX: usize = 100;
 /// Between two lines about what nobody needs to mend.
-const STRANGERS_INTERVAL_MS: i64 = 60_000;
+const STRANGERS_EVERY: Duration = Duration::from_secs(60);
 
 /// Lines about requests that found nothing.
 #[derive(Debug)]
@@ -32,10 +34,10 @@ pub(crate) struct Elsewhere {
 impl Default for Elsewhere {
     fn default() -> Elsewhere {
         Elsewhere {
-            callbacks: Seldom::default(),
-            strangers: Seldom::every_ms(STRANGERS_INTERVAL_MS),
-            methods: Seldom::every_ms(STRANGERS_INTERVAL_MS),
-            apps: Seldom::default(),
+            callbacks: Seldom::every(REFUSED_EVERY),
+            strangers: Seldom::every(STRANGERS_EVERY),
+            methods: Seldom::every(STRANGERS_EVERY),
+            apps: Seldom::every(REFUSED_EVERY),
         }
     }
 }

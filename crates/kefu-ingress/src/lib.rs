@@ -12,7 +12,6 @@ mod health;
 mod job;
 mod lanes;
 mod path;
-mod seldom;
 mod server;
 mod settings;
 

@@ -5,7 +5,7 @@ use std::error::Error;
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
-use tokio::time::Instant;
+use kefu_process::{Seldom, clock};
 use tracing::{error, warn};
 
 use super::ModelError;
@@ -14,23 +14,21 @@ use super::ModelError;
 const EVERY: Duration = Duration::from_secs(60);
 
 #[derive(Debug, Default)]
-pub(super) struct Complaints(Mutex<HashMap<&'static str, Kind>>);
+pub(super) struct Complaints(Mutex<HashMap<Kind, Seldom>>);
 
-#[derive(Debug)]
-struct Kind {
-    told_at: Instant,
-    untold: u64,
-}
+/// What failed, and whether it may pass by itself.
+type Kind = (&'static str, bool);
 
 impl Complaints {
     /// A failure that a person has to mend is an error, one that may pass a warning.
     pub(super) fn log(&self, failure: &ModelError, address: &str) {
-        let Some(untold) = self.due(failure.word(), Instant::now()) else {
+        let kind = (failure.word(), failure.is_transient());
+        let Some(untold) = self.due(kind, clock::now_ms()) else {
             return;
         };
         let more = match untold {
             0 => String::new(),
-            untold => format!(" ({untold} more like it in the last minute)"),
+            untold => format!(" ({untold} more like it since the last such line)"),
         };
         let cause = failure as &dyn Error;
         match failure.is_transient() {
@@ -48,23 +46,10 @@ impl Complaints {
     }
 
     /// Whether a line is due, and how many failures it stands for beside this one.
-    fn due(&self, kind: &'static str, now: Instant) -> Option<u64> {
+    fn due(&self, kind: Kind, now_ms: i64) -> Option<u64> {
         let mut kinds = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        match kinds.get_mut(kind) {
-            Some(known) if now.saturating_duration_since(known.told_at) < EVERY => {
-                known.untold += 1;
-                None
-            }
-            Some(known) => {
-                known.told_at = now;
-                Some(std::mem::take(&mut known.untold))
-            }
-            None => {
-                let told_at = now;
-                kinds.insert(kind, Kind { told_at, untold: 0 });
-                Some(0)
-            }
-        }
+        let lines = kinds.entry(kind).or_insert_with(|| Seldom::every(EVERY));
+        lines.line(now_ms)
     }
 }
 
@@ -72,14 +57,21 @@ impl Complaints {
 mod tests {
     use super::*;
 
-    #[tokio::test(start_paused = true)]
-    async fn a_kind_of_failure_is_told_once_a_minute_with_the_number_of_the_others() {
-        let (complaints, now) = (Complaints::default(), Instant::now());
-        assert_eq!(complaints.due("status", now), Some(0));
-        assert_eq!(complaints.due("status", now), None);
-        assert_eq!(complaints.due("status", now + EVERY / 2), None);
-        assert_eq!(complaints.due("timed_out", now), Some(0));
-        assert_eq!(complaints.due("status", now + EVERY), Some(2));
-        assert_eq!(complaints.due("status", now + EVERY * 2), Some(0));
+    #[test]
+    fn a_kind_of_failure_is_told_once_a_minute_with_the_number_of_the_others() {
+        let complaints = Complaints::default();
+        let busy = ("status", true);
+        assert_eq!(complaints.due(busy, 1_000), Some(0));
+        assert_eq!(complaints.due(busy, 1_000), None);
+        assert_eq!(complaints.due(busy, 31_000), None);
+        assert_eq!(complaints.due(("timed_out", true), 1_000), Some(0));
+        let refused_key = ("status", false);
+        assert_eq!(
+            complaints.due(refused_key, 1_000),
+            Some(0),
+            "an error is not hidden by warnings"
+        );
+        assert_eq!(complaints.due(busy, 61_000), Some(2));
+        assert_eq!(complaints.due(busy, 121_000), Some(0));
     }
 }
