@@ -32,7 +32,8 @@ const PAGES_MAX: u32 = 50;
 const SOFT_LIMIT: Duration = Duration::from_secs(20);
 /// How often the cursor may move under us before that counts as a failure.
 const CURSOR_MOVES_MAX: u32 = 3;
-/// Pages in one run that may take their whole time limit: each holds the slot for as long.
+/// Pages in one run that may take their whole time limit: each holds the slot for as long. One more, and a successor
+/// goes on.
 const TIME_OUTS_MAX: u32 = 3;
 /// A callback's token is good for 10 min (doc 94670); a little less, for the way there.
 const TOKEN_AGE_MAX: Duration = Duration::from_secs(9 * 60);
@@ -53,13 +54,25 @@ struct Run<'r> {
     started_at: Instant,
     pages: u32,
     cursor_moves: u32,
+    time_outs: u32,
     owed: BTreeSet<ConversationKey>,
     catch_up: &'r mut CatchUp,
 }
 
 impl Run<'_> {
+    fn begin(catch_up: &mut CatchUp) -> Run<'_> {
+        Run {
+            started_at: Instant::now(),
+            pages: 0,
+            cursor_moves: 0,
+            time_outs: 0,
+            owed: BTreeSet::new(),
+            catch_up,
+        }
+    }
+
     fn is_over(&self) -> bool {
-        PAGES_MAX <= self.pages || SOFT_LIMIT <= self.started_at.elapsed()
+        PAGES_MAX <= self.pages || SOFT_LIMIT <= self.started_at.elapsed() || TIME_OUTS_MAX < self.time_outs
     }
 
     fn unfinished(&self, lease: &AccountLease) -> Pulled {
@@ -79,13 +92,7 @@ pub(crate) async fn pull(
     catch_up: &mut CatchUp,
 ) -> Result<Pulled, Fault> {
     crash_point("account_claimed");
-    let mut run = Run {
-        started_at: Instant::now(),
-        pages: 0,
-        cursor_moves: 0,
-        owed: BTreeSet::new(),
-        catch_up,
-    };
+    let mut run = Run::begin(catch_up);
     let outcome = pull_to_end(context, app, lease, &mut run).await;
     // A run that failed or grew too long has stored messages all the same; they do not wait for the next one.
     context
@@ -133,7 +140,9 @@ async fn pull_page(
     lease: &mut AccountLease,
     run: &mut Run<'_>,
 ) -> Result<bool, Fault> {
-    let page = fetch(context, app, lease).await?;
+    let Some(page) = fetch(context, app, lease, run).await? else {
+        return Ok(true);
+    };
     crash_point("page_pulled");
     run.pages += 1;
     let cursor_after = page.next_cursor.clone().or_else(|| lease.cursor.clone());
@@ -209,20 +218,25 @@ fn stuck(page: &SyncPage, before: Option<&str>, after: Option<&str>) -> Option<&
     }
 }
 
-/// Asks for the next page, for a smaller one while it is more than WeCom sends in time, or more than we take.
-async fn fetch(context: &Context, app: &App, lease: &mut AccountLease) -> Result<SyncPage, Fault> {
+/// Asks for the next page, for a smaller one while it is more than WeCom sends in time, or more than we take. `None`
+/// once that has taken so long that the run is over; without any page it has failed.
+async fn fetch(
+    context: &Context,
+    app: &App,
+    lease: &mut AccountLease,
+    run: &mut Run<'_>,
+) -> Result<Option<SyncPage>, Fault> {
     let sizes = &context.page_sizes;
     let (corp, account) = (lease.corp.clone(), lease.account.clone());
-    let mut timed_out = 0;
     loop {
         let error = match fetch_once(context, app, lease).await? {
             Ok(page) => {
                 sizes.double(&corp, &account);
-                return Ok(page);
+                return Ok(Some(page));
             }
             Err(error) => error,
         };
-        timed_out += u32::from(error.failure == Failure::TimedOut);
+        run.time_outs += u32::from(error.failure == Failure::TimedOut);
         let is_too_much = matches!(error.failure, Failure::TooLarge(_) | Failure::TimedOut);
         let smaller = if is_too_much {
             sizes.halve(&corp, &account)
@@ -230,9 +244,10 @@ async fn fetch(context: &Context, app: &App, lease: &mut AccountLease) -> Result
             None
         };
         match smaller {
-            Some(limit) if timed_out <= TIME_OUTS_MAX => {
+            Some(limit) if run.time_outs <= TIME_OUTS_MAX => {
                 info!(account.id = %account, "asking for a page of {limit} messages: {error}");
             }
+            Some(_) if 0 < run.pages => return Ok(None),
             _ => return Err(away::fault(app, error)),
         }
     }
@@ -298,5 +313,27 @@ fn count(lease: &AccountLease, stored: u64, repeated: u64, unreadable: u64) {
     debug!(account.id = %lease.account, stored, repeated, "pulled a page of {}", counted(stored + repeated, "message"));
     if unreadable > 0 {
         warn!(account.id = %lease.account, "{} could not be read: stored raw", counted(unreadable, "message"));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn a_run_ends_after_so_many_pages_time_outs_or_seconds() {
+        let mut catch_up = CatchUp::default();
+        let mut run = Run::begin(&mut catch_up);
+        run.pages = PAGES_MAX - 1;
+        run.time_outs = TIME_OUTS_MAX;
+        assert!(!run.is_over());
+        run.pages += 1;
+        assert!(run.is_over());
+        run.pages = 1;
+        run.time_outs += 1;
+        assert!(run.is_over(), "whichever pages they were of");
+        run.time_outs = 0;
+        tokio::time::advance(SOFT_LIMIT).await;
+        assert!(run.is_over());
     }
 }
