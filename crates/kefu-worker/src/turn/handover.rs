@@ -76,12 +76,14 @@ fn asks(context: &Context, message: &OwedMessage) -> bool {
 
 /// The turn of the wishes that were refused, should customers be told so; what else they wrote is answered after it.
 pub(super) fn refused(context: &Context, turn: &Turn) -> Option<Turn> {
+    let is_theirs = |message: &OwedMessage| message.person_refused && asks(context, message);
+    if context.replies.handover_failed.is_empty() || !turn.owed.iter().any(is_theirs) {
+        return None;
+    }
     let mut theirs = turn.clone();
-    theirs
-        .owed
-        .retain(|message| message.person_refused && asks(context, message));
+    theirs.owed.retain(is_theirs);
     theirs.owed_more |= theirs.owed.len() < turn.owed.len();
-    (!theirs.owed.is_empty() && !context.replies.handover_failed.is_empty()).then_some(theirs)
+    Some(theirs)
 }
 
 /// Moves the session into the pool. Whatever the call says, the session itself tells what became of it.
