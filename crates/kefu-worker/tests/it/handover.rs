@@ -25,6 +25,16 @@ async fn start_with(change: impl FnOnce(&mut Setup)) -> Kefu {
     .await
 }
 
+/// Who waits in the pool for so long is told so.
+async fn start_waiting(pool_wait: &str, change: impl FnOnce(&mut Setup)) -> Kefu {
+    start_with(|setup| {
+        setup.set("reply.pool_wait", pool_wait);
+        setup.set("reply.pool_text", WAITS);
+        change(setup);
+    })
+    .await
+}
+
 async fn acts(kefu: &Kefu, act: ServicerAct) {
     kefu.simulator
         .servicer_acts(Some(ACCOUNT), "wm1", "AgentLi", &act)
@@ -285,11 +295,7 @@ async fn a_person_who_comes_by_themselves_is_not_announced() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn who_waits_long_in_the_pool_is_told_once() {
-    let kefu = start_with(|setup| {
-        setup.set("reply.pool_wait", "1s");
-        setup.set("reply.pool_text", WAITS);
-    })
-    .await;
+    let kefu = start_waiting("1s", |_| ()).await;
     kefu.writes("wm1", "转人工").await;
     kefu.handled_all(1).await;
     kefu.writes("wm1", "还在吗").await;
@@ -301,11 +307,7 @@ async fn who_waits_long_in_the_pool_is_told_once() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn who_is_no_longer_in_the_pool_is_not_told_to_wait() {
-    let kefu = start_with(|setup| {
-        setup.set("reply.pool_wait", "1s");
-        setup.set("reply.pool_text", WAITS);
-    })
-    .await;
+    let kefu = start_waiting("1s", |_| ()).await;
     kefu.writes("wm1", "转人工").await;
     kefu.handled_all(1).await;
     acts(&kefu, ServicerAct::Take).await;
@@ -316,11 +318,7 @@ async fn who_is_no_longer_in_the_pool_is_not_told_to_wait() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_notice_waits_for_a_state_that_cannot_be_read_and_ends_with_its_customer() {
-    let kefu = start_with(|setup| {
-        setup.set("reply.pool_wait", "1s");
-        setup.set("reply.pool_text", WAITS);
-    })
-    .await;
+    let kefu = start_waiting("1s", |_| ()).await;
     kefu.writes("wm1", "转人工").await;
     kefu.handled_all(1).await;
     // WeCom is busy; then it dislikes the question, which says nothing about the customer.
@@ -345,11 +343,7 @@ async fn a_notice_waits_for_a_state_that_cannot_be_read_and_ends_with_its_custom
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_wait_whose_notice_is_cut_off_is_not_told_twice() {
-    let kefu = start_with(|setup| {
-        setup.set("reply.pool_wait", "1s");
-        setup.set("reply.pool_text", WAITS);
-    })
-    .await;
+    let kefu = start_waiting("1s", |_| ()).await;
     kefu.fault("kf/send_msg_on_event", Effect::Cut { applied: true });
     kefu.writes("wm1", "转人工").await;
     until_notice(&kefu, "waiting unknown").await;
@@ -363,12 +357,7 @@ async fn a_wait_whose_notice_is_cut_off_is_not_told_twice() {
 /// Nothing can be sent before the move then: the code carries the text, and no other follows.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn after_five_messages_the_text_leaves_on_the_code() {
-    let kefu = start_with(|setup| {
-        setup.set("reply.pool_wait", "1s");
-        setup.set("reply.pool_text", WAITS);
-        setup.set("conversation.merge_window", "2s");
-    })
-    .await;
+    let kefu = start_waiting("1s", |setup| setup.set("conversation.merge_window", "2s")).await;
     kefu.writes("wm1", "转人工").await;
     kefu.until("the message is stored", async || kefu.handled().await == ["owed"])
         .await;
@@ -384,11 +373,7 @@ async fn after_five_messages_the_text_leaves_on_the_code() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_second_wait_has_a_code_and_a_notice_of_its_own() {
-    let kefu = start_with(|setup| {
-        setup.set("reply.pool_wait", "1h");
-        setup.set("reply.pool_text", WAITS);
-    })
-    .await;
+    let kefu = start_waiting("1h", |_| ()).await;
     for round in 1..=2 {
         kefu.writes("wm1", "转人工").await;
         kefu.handled_all(round).await;
