@@ -1,6 +1,7 @@
 //! The queue of one process: a SQLite file with one writer.
 
 mod file;
+mod outage;
 mod slot;
 mod statements;
 mod stock;

@@ -3,6 +3,7 @@ use std::mem;
 use std::sync::Arc;
 use std::time::Duration;
 
+use kefu_domain::counted;
 use sqlx::Connection;
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::{Instant, sleep, sleep_until, timeout};
@@ -10,6 +11,7 @@ use tokio_util::sync::CancellationToken;
 use tracing::{error, info};
 
 use super::file::{Closed, QueueFile};
+use super::outage::Outage;
 use super::slot::Taken;
 use super::stock::Stock;
 use super::{Command, Shared, Waiting, statements};
@@ -46,6 +48,7 @@ pub(crate) struct Writer {
     maybe_ready: HashSet<Source>,
     /// When retry steps are looked at next; `None` while nothing waits in them.
     due: Option<Instant>,
+    outage: Outage,
 }
 
 /// What is told once the transaction is durable. Dropping an answer untold tells of the failure.
@@ -87,6 +90,7 @@ impl Writer {
             waiting: HashMap::new(),
             maybe_ready: Source::ALL.into(),
             due: Some(Instant::now()),
+            outage: Outage::default(),
         })
     }
 
@@ -136,13 +140,22 @@ impl Writer {
         let mut answers = Vec::new();
         match self.write(first, &abandoned, &mut answers).await {
             Ok(()) => {
+                if let Some(took) = self.outage.ended(Instant::now()) {
+                    let seconds = counted(took.as_secs(), "second");
+                    info!(
+                        path = self.file.shown,
+                        "embedded queue writes again after {seconds}"
+                    );
+                }
                 self.shared.set_health(true, "embedded");
                 // Before the answers: whoever has one must find his job counted.
                 self.shared.set_stock(self.stock);
                 answers.into_iter().for_each(Answer::tell);
             }
             Err(error) => {
-                error!(path = self.file.shown, error = %error, "embedded queue cannot write");
+                if let Some(more) = self.outage.failed(Instant::now()) {
+                    error!(path = self.file.shown, more, error = %error, "embedded queue cannot write: {error}");
+                }
                 self.shared
                     .set_health(false, "the embedded queue cannot write its file");
                 // Fails when SQLite has rolled back by itself, which is as good.
