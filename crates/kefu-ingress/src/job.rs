@@ -21,6 +21,10 @@ pub const APP_EVENT: &str = "app.event";
 /// What stands for the kind of a plaintext that cannot be parsed.
 const UNPARSED: &str = "unparsed";
 
+/// Longest id of a user, in bytes; WeCom's have 64. What is longer stands in the plaintext alone: twice it would not fit
+/// into a job.
+const USER_BYTES_MAX: usize = 128;
+
 /// An opened callback and the job that deals with it.
 pub(crate) struct Event {
     /// WeCom's name for it, such as `event.click`; bounded, so it can be a metric label.
@@ -42,10 +46,11 @@ impl Event {
             }
             Ok(event) => {
                 let kind = event.kind();
+                let user = event.from_user_name();
                 let payload = json!({
                     "kind": kind,
                     "corp": app.corp_id,
-                    "from_user": event.from_user_name(),
+                    "from_user": user.filter(|user| user.len() <= USER_BYTES_MAX),
                     "created_at_ms": event.create_time().map(|seconds| Millis::from_seconds(seconds).0),
                 });
                 let job = app_event(&app.name, lanes.of(&event), payload, plaintext, now);

@@ -6,7 +6,7 @@ use kefu_settings::SettingsError;
 use serde::Deserialize;
 
 /// Largest `ingress.body_max`, in bytes. A plaintext of control characters is six times as long in its job, and a
-/// job has at most 1 MiB: what was accepted must fit.
+/// job has at most 1 MiB: what was accepted must fit (`the_worst_body_at_the_largest_setting_is_queued`).
 const BODY_BYTES_MAX: usize = 128 * 1024;
 /// WeCom hangs up after 5 s (doc 91116); this leaves room for a slow link in a test set-up.
 const TIMEOUT_MAX: Duration = Duration::from_secs(60);

@@ -114,6 +114,37 @@ async fn what_opens_is_kept_even_if_it_cannot_be_parsed() {
     running.stop().await;
 }
 
+/// A control character is six times as long in a job.
+#[tokio::test(flavor = "multi_thread")]
+async fn the_worst_body_at_the_largest_setting_is_queued() {
+    const LARGEST: usize = 128 * 1024;
+    let running = Running::with(settings().with("ingress.body_max", LARGEST)).await;
+    let worst = "\u{1}".repeat(97_700);
+    let wake_up = "<MsgType>event</MsgType><Event>kf_msg_or_event</Event>";
+    for (plaintext, lane) in [
+        (
+            format!("<xml><FromUserName>{worst}</FromUserName></xml>"),
+            Lane::Low,
+        ),
+        (
+            format!("<xml><MsgType>text</MsgType><Content>{worst}</Content></xml>"),
+            Lane::Medium,
+        ),
+        (format!("<xml>{wake_up}<Token>{worst}</Token></xml>"), Lane::High),
+        (
+            format!("<xml>{wake_up}<OpenKfId>{worst}</OpenKfId></xml>"),
+            Lane::High,
+        ),
+        (worst.clone(), Lane::Low),
+    ] {
+        let body = seal(&plaintext).request_xml(CORP_ID, None).len();
+        assert!((LARGEST - 1024..=LARGEST).contains(&body), "{body} bytes");
+        let job = queued(&running, lane, &plaintext).await;
+        assert!(job.encode().len() < kefu_queue::BODY_BYTES_MAX * 3 / 4);
+    }
+    running.stop().await;
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn an_echo_goes_back_byte_by_byte_whatever_it_is() {
     let running = Running::start().await;
