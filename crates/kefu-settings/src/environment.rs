@@ -122,9 +122,10 @@ fn unknown(variable: &str, key: &str, path: &[&str], joined: &str, other: Option
 
 /// What stands behind our prefix, however that is written.
 fn beginning(variable: &str) -> Option<&str> {
-    let prefix = variable.get(..5)?;
-    let is_ours = prefix[..4].eq_ignore_ascii_case("kefu") && prefix.ends_with(['_', '.', '-']);
-    is_ours.then(|| &variable[5..])
+    // Any byte may end the first four: names are whatever somebody else has exported.
+    let (prefix, rest) = variable.split_at_checked(4)?;
+    let rest = rest.strip_prefix(['_', '.', '-'])?;
+    prefix.eq_ignore_ascii_case("kefu").then_some(rest)
 }
 
 /// The variables of this process that can be settings, refusing those that are not UTF-8.
@@ -179,6 +180,31 @@ mod tests {
                 "{told}"
             );
         }
+    }
+
+    #[test]
+    fn a_name_of_any_characters_is_read_without_being_cut_in_one() {
+        for variable in [
+            "",
+            "É",
+            "ABCÉ",
+            "ABCDÉ",
+            "KEFÜ",
+            "KEFÜ_X",
+            "KEF客_QUEUE",
+            "KEFU客",
+            "KEFU_",
+            "KEFU_客__服",
+            "KEFU__",
+            "\u{1f600}",
+        ] {
+            for end in variable.char_indices().map(|(at, _)| at).chain([variable.len()]) {
+                let name = &variable[..end];
+                assert!(!matches!(meaning(name), Meaning::Setting(_)), "{name}");
+            }
+        }
+        assert_eq!(beginning("kefu-é"), Some("é"));
+        assert_eq!(beginning("KEFÜ_X"), None);
     }
 
     #[test]
