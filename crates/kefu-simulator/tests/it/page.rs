@@ -55,6 +55,25 @@ async fn every_file_is_served_with_its_type_and_nothing_comes_from_elsewhere() {
 }
 
 #[test]
+fn the_style_names_only_what_the_page_has() {
+    let ids: Vec<String> = elements(INDEX)
+        .iter()
+        .filter_map(|element| element.attribute("id").map(str::to_owned))
+        .collect();
+    // Colours are values, behind a colon; the others stand in front of a brace.
+    let selectors = STYLE.split(['{', '}', ';']).filter(|part| !part.contains(": "));
+    let is_of_name = |c: char| c.is_ascii_alphanumeric() || c == '-' || c == '_';
+    let named: Vec<&str> = selectors
+        .flat_map(|selector| selector.split('#').skip(1))
+        .map(|rest| rest.split(|c| !is_of_name(c)).next().unwrap())
+        .collect();
+    assert!(named.contains(&"lines"), "{named:?}");
+    for name in named {
+        assert!(ids.iter().any(|id| id == name), "#{name} is not on the page");
+    }
+}
+
+#[test]
 fn a_browser_asks_for_no_icon_that_is_not_there() {
     let icon = elements(INDEX)
         .into_iter()
