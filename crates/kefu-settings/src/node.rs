@@ -116,6 +116,10 @@ pub(crate) fn promise_files(table: &mut Table, prefix: &str) -> Vec<SettingsErro
             Some(Node::Text(path)) if !path.is_empty() => {
                 table.insert(target, Node::File(path.into()));
             }
+            Some(Node::Table(_)) => {
+                let problem = "is a table, and a name that ends in _file is that of a value in a file; take another name";
+                mistakes.push(SettingsError::new(key, problem));
+            }
             _ => mistakes.push(SettingsError::new(key, "must be the path of a file")),
         }
     }

@@ -134,7 +134,7 @@ impl Settings {
 
     /// An error with the place where its value was set.
     pub fn placed(&self, error: SettingsError) -> SettingsError {
-        let key = error.key().trim_end_matches("_file").to_owned();
+        let key = without_file(error.key());
         error.at(self.origins.get(&key).cloned())
     }
 
@@ -177,7 +177,7 @@ impl Settings {
         while problems.len() < PROBLEMS_MAX
             && let Err(error) = read::read::<T>(name, &node)
         {
-            let key = error.key().trim_end_matches("_file").to_owned();
+            let key = without_file(error.key());
             let seen = problems.iter().any(|problem| problem.key() == error.key());
             problems.push(self.placed(error));
             let below = key.strip_prefix(name).and_then(|key| key.strip_prefix('.'));
@@ -260,7 +260,7 @@ impl Settings {
 }
 
 fn without_file(key: &str) -> String {
-    key.trim_end_matches("_file").to_owned()
+    key.strip_suffix("_file").unwrap_or(key).to_owned()
 }
 
 fn check_entry(key: &str, name: &str) -> Result<(), SettingsError> {

@@ -445,7 +445,7 @@ fn all_mistakes_are_told_at_once_with_their_places() {
 #[test]
 fn what_can_be_no_setting_is_told_at_once_with_its_place() {
     let file = "threads = 4\nlevel = \"info\"\n[queu]\nurl = \"amqp://hunter2\"\n[kitchen]\nsink = 1\n[apps.a]\n\
-        secret = \"s\"\nsecret_file = \"/run/s\"\ntoken_file = 3\n";
+        secret = \"s\"\nsecret_file = \"/run/s\"\ntoken_file = 3\n[apps.shop_file]\ncorp_id = \"ww1\"\n";
     let environment = [
         ("KEFU_QUEUE_PREFIX", "a"),
         ("KEFU_WORKER__SLOTS_HIGH", "3"),
@@ -464,6 +464,8 @@ fn what_can_be_no_setting_is_told_at_once_with_its_place() {
         "kitchen: unknown section; known are apps, ",
         "apps.a.secret_file: `apps.a.secret` is set as well; set only one of them (kefu.toml, line 9)",
         "apps.a.token_file: must be the path of a file (kefu.toml, line 10)",
+        "apps.shop_file: is a table, and a name that ends in _file is that of a value in a file; take another name \
+         (kefu.toml, line 11)",
         "queue.prefix: is not set by KEFU_QUEUE_PREFIX, which does nothing; the variable is KEFU_QUEUE__PREFIX",
         "worker.slots_high: unknown key, set by KEFU_WORKER__SLOTS_HIGH; the variable is KEFU_WORKER__SLOTS__HIGH",
         "databse.url: unknown key, set by KEFU_DATABSE__URL; did you mean the section database? ",
@@ -473,7 +475,7 @@ fn what_can_be_no_setting_is_told_at_once_with_its_place() {
         let hits = found.iter().filter(|line| line.starts_with(expected)).count();
         assert_eq!(hits, 1, "{expected}: {found:#?}");
     }
-    assert_eq!(found.len(), 10, "{found:#?}");
+    assert_eq!(found.len(), 11, "{found:#?}");
     assert!(!found.concat().contains("hunter2"));
 }
 
