@@ -13,8 +13,19 @@ use tracing::error;
 
 use crate::jobs::{KF_SYNC, KF_TURN};
 
-/// Reason of a letter whose job nobody gave a verdict on.
+/// The job can never work as it is.
+pub(crate) const PERMANENT: &str = "permanent";
+/// A fault of our own after the last retry step.
+pub(crate) const OUT_OF_ATTEMPTS: &str = "out_of_attempts";
+/// A kind or version that no worker knew.
+pub(crate) const UNKNOWN: &str = "unknown";
+/// Bytes that are no envelope.
+pub(crate) const UNREADABLE: &str = "unreadable";
+/// Nobody gave a verdict on the job.
 const CRASHED: &str = "crashed";
+
+/// Every reason of a dead letter.
+pub const REASONS: [&str; 5] = [PERMANENT, OUT_OF_ATTEMPTS, UNKNOWN, UNREADABLE, CRASHED];
 
 /// Longest id that is kept as the key of a letter. Ours have 32 bytes.
 const ID_BYTES_MAX: usize = 128;
@@ -58,7 +69,7 @@ impl<'a> Story<'a> {
             reason: match death {
                 Some(_) if crashed => CRASHED,
                 Some(death) => &death.reason,
-                None => "unknown",
+                None => UNKNOWN,
             },
             attempts: letter.attempt(),
             first: errors.first.or_else(|| died_of.clone()),
@@ -75,7 +86,7 @@ impl<'a> Story<'a> {
             id: raw_id(&letter.body),
             job: None,
             lane: None,
-            reason: "unreadable",
+            reason: UNREADABLE,
             attempts: letter.attempt(),
             first: None,
             last: Some(NotedError {
@@ -215,7 +226,7 @@ mod tests {
         let error = |at, text| json!({ "at_ms": at, "text": text });
         let errors = json!({ "first": error(1, "one"), "last": error(3, "three") });
         failed.extra.insert("errors".to_owned(), errors);
-        let story = Story::of_job(&failed, "out_of_attempts", "four");
+        let story = Story::of_job(&failed, OUT_OF_ATTEMPTS, "four");
         let letter = story.letter();
         assert_eq!((letter.job_id, letter.replay), (failed.id.as_str(), 1));
         assert_eq!((letter.attempts, letter.lane), (4, Some("low")));
@@ -227,7 +238,7 @@ mod tests {
         assert!(Some(Millis(3)) < letter.error_at);
         assert_eq!(Job::decode(letter.raw), Ok(failed.clone()));
         failed.extra.clear();
-        let story = Story::of_job(&failed, "out_of_attempts", "four");
+        let story = Story::of_job(&failed, OUT_OF_ATTEMPTS, "four");
         assert_eq!(story.letter().first_error, Some("four"));
     }
 }

@@ -43,6 +43,7 @@ use tokio_util::sync::CancellationToken;
 
 pub use check::{problems, warnings};
 pub use jobs::JOB_KINDS;
+pub use letter::REASONS;
 pub use settings::{AiSettings, ConversationSettings, ReplySettings, Slots, SystemRole, WorkerSettings};
 pub use trial::{Trial, Trouble, try_services};
 pub use worker::Worker;

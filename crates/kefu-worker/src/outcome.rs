@@ -8,6 +8,8 @@ use kefu_wecom::error::Failure;
 use kefu_wecom::{ApiError, ErrorClass};
 use thiserror::Error;
 
+use crate::letter::{OUT_OF_ATTEMPTS, PERMANENT};
+
 /// Rows that another transaction holds for long come free at its pace.
 const BUSY_WAIT: Duration = Duration::from_secs(5);
 const BUSY: &str = "its rows are held by another transaction";
@@ -73,7 +75,7 @@ pub(crate) fn verdict(ladder: &Ladder, attempt: u32, error: &JobError) -> Verdic
         JobError::Retry(_) => match ladder.after(attempt) {
             Some(step) => Verdict::Retry { step, error: text },
             None => Verdict::Dead {
-                reason: "out_of_attempts".to_owned(),
+                reason: OUT_OF_ATTEMPTS.to_owned(),
                 error: text,
             },
         },
@@ -89,7 +91,7 @@ pub(crate) fn verdict(ladder: &Ladder, attempt: u32, error: &JobError) -> Verdic
         // parked copy is not. Everybody else is told that the row is being worked on.
         JobError::BusyUnderLease => Verdict::Interrupted,
         JobError::Dead(_) => Verdict::Dead {
-            reason: "permanent".to_owned(),
+            reason: PERMANENT.to_owned(),
             error: text,
         },
         // Only after the delivery was held for its time: somebody else may reach the database.

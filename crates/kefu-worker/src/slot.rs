@@ -18,6 +18,7 @@ use tracing::{Instrument, error, field, info_span, warn};
 use crate::context::Context;
 use crate::gate::Pass;
 use crate::jobs;
+use crate::letter::{UNKNOWN, UNREADABLE};
 use crate::outcome::{JobError, verdict};
 
 /// How long a job is held while the database is away, before another process may try it: well below the broker's
@@ -191,7 +192,7 @@ async fn contained(context: &Context, job: &Job, redelivered: bool) -> Option<Re
 fn unreadable(context: &Context, error: &InvalidEnvelope) -> Verdict {
     match error {
         InvalidEnvelope::NotAnEnvelope { .. } => Verdict::Dead {
-            reason: "unreadable".to_owned(),
+            reason: UNREADABLE.to_owned(),
             error: error.to_string(),
         },
         InvalidEnvelope::UnknownVersion { attempt, .. } => unknown(context, *attempt, &error.to_string()),
@@ -206,7 +207,7 @@ fn unknown(context: &Context, attempt: u32, error: &str) -> Verdict {
             error: error.to_owned(),
         },
         None => Verdict::Dead {
-            reason: "unknown".to_owned(),
+            reason: UNKNOWN.to_owned(),
             error: error.to_owned(),
         },
     }

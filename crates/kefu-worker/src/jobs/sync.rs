@@ -21,6 +21,7 @@ use crate::away;
 use crate::catch_up::{CatchUp, Note};
 use crate::context::Context;
 use crate::lease::{LEASE, guarded};
+use crate::letter::OUT_OF_ATTEMPTS;
 use crate::outcome::{Fault, JobError};
 use crate::pull::{Pulled, pull};
 use crate::row::{after_failure, contained};
@@ -172,7 +173,7 @@ async fn failed(
     match next.exhausted && !is_outside {
         // The row still wakes at the pace of the last step: the messages are at WeCom for three days.
         true => Ok(Verdict::Dead {
-            reason: "out_of_attempts".to_owned(),
+            reason: OUT_OF_ATTEMPTS.to_owned(),
             error: text,
         }),
         false => Ok(next.retry(&text)),

@@ -9,7 +9,7 @@ use tracing::{Span, debug, error, field, warn};
 
 use crate::context::Context;
 use crate::lease::{LEASE, guarded};
-use crate::letter::Story;
+use crate::letter::{OUT_OF_ATTEMPTS, Story};
 use crate::model::PROMPT_LINES_MAX;
 use crate::outcome::{Fault, JobError};
 use crate::row::{after_failure, contained};
@@ -126,8 +126,7 @@ async fn failed(
         Fault::Outside(_) => Whose::Theirs,
         Fault::Own(_) if after_failure(ladder, run.own_failures).exhausted => {
             error!("turn given up: {text}");
-            let reason = "out_of_attempts".to_owned();
-            let story = Story::of_job(run.job, &reason, &text);
+            let story = Story::of_job(run.job, OUT_OF_ATTEMPTS, &text);
             let letter = story.letter();
             let ended = context.store.give_up_conversation(lease, given_up, Some(&letter));
             if ended.await?.is_none() {
@@ -136,7 +135,10 @@ async fn failed(
             }
             story.tell();
             // Its letter stands, whatever becomes of the verdict: the archiver finds it there.
-            return Ok(Verdict::Dead { reason, error: text });
+            return Ok(Verdict::Dead {
+                reason: OUT_OF_ATTEMPTS.to_owned(),
+                error: text,
+            });
         }
         Fault::Own(_) => Whose::Ours,
     };

@@ -1,6 +1,8 @@
 use clap::builder::PossibleValuesParser;
 use clap::{ArgGroup, Args, Subcommand};
+use kefu_queue::Lane;
 use kefu_store::Moment;
+use kefu_worker::REASONS;
 
 use super::{ListArgs, moment};
 
@@ -20,9 +22,6 @@ pub(crate) enum DeadLettersCommand {
     Discard(ChangeLettersArgs),
 }
 
-/// Every way a job can die, as workers note it.
-const REASONS: [&str; 5] = ["permanent", "out_of_attempts", "unknown", "unreadable", "crashed"];
-
 /// Which letters are meant.
 #[derive(Debug, Args)]
 pub(crate) struct LetterFilterArgs {
@@ -30,7 +29,7 @@ pub(crate) struct LetterFilterArgs {
     #[arg(long)]
     pub(crate) kind: Option<String>,
     /// Lane the job lived in
-    #[arg(long, value_parser = PossibleValuesParser::new(["high", "medium", "low"]))]
+    #[arg(long, value_parser = PossibleValuesParser::new(Lane::ALL.map(Lane::as_str)))]
     pub(crate) lane: Option<String>,
     /// App of the job
     #[arg(long)]
