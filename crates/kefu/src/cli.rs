@@ -188,9 +188,9 @@ pub(crate) struct SimulateArgs {
 
 #[derive(Debug, Args)]
 pub(crate) struct SettingsArgs {
-    /// Language of the reference's comments
-    #[arg(long, value_enum, default_value_t = Language::En)]
-    pub(crate) language: Language,
+    /// Language of the reference's comments; default: en
+    #[arg(long, value_enum, conflicts_with_all = ["check", "effective"])]
+    pub(crate) language: Option<Language>,
     /// Check file and environment instead, as a start does; names every mistake and its place
     #[arg(long)]
     pub(crate) check: bool,

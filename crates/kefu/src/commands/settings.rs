@@ -24,7 +24,7 @@ pub(super) async fn run(config: Option<&Path>, args: &SettingsArgs) -> anyhow::R
             let error = "is for --check and --effective; the reference is the same everywhere";
             return Err(ExitError::refused(option, error).into());
         }
-        let reference = match args.language {
+        let reference = match args.language.unwrap_or(Language::En) {
             Language::En => REFERENCE,
             Language::Zh => REFERENCE_ZH,
         };

@@ -103,6 +103,12 @@ async fn bad_usage_is_two_and_says_nothing_on_stdout() {
 
 #[tokio::test]
 async fn an_option_for_settings_is_refused_where_none_are_read() {
+    for idle in [&["--check"][..], &["--effective"], &["--check", "--json"]] {
+        let arguments = [&["settings", "--language", "zh"], idle].concat();
+        let ended = kefu(&arguments).set_all(&app()).end().await;
+        ended.check_code(2);
+        assert!(ended.stderr[0].contains("--language"), "{ended:?}");
+    }
     for arguments in [
         &["--config", "x.toml", "demo"][..],
         &["demo", "--config", "x.toml"],
