@@ -94,6 +94,12 @@ impl Running {
             .unwrap()
     }
 
+    /// What one of these routes says: `/report`.
+    pub(crate) async fn look(&self, path: &str) -> Value {
+        let url = format!("{}/simulator{path}", self.url);
+        self.client.get(url).send().await.unwrap().json().await.unwrap()
+    }
+
     pub(crate) async fn fault(&self, fault: Value) {
         let answer = self.control("faults", fault).await;
         assert_eq!(answer.status(), 200, "{}", answer.text().await.unwrap());
