@@ -1,7 +1,7 @@
 //! The HTTP server settings that every process shares, and listening with an error that names the setting.
 
 use std::io;
-use std::net::{SocketAddr, TcpListener};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener};
 use std::time::Duration;
 
 use actix_web::dev::Server;
@@ -100,6 +100,16 @@ pub fn clashes(addresses: &[(&str, SocketAddr)]) -> Vec<SettingsError> {
     found
 }
 
+/// Where somebody on this machine reaches what listens at `listen`: "any address" is nowhere to connect to.
+pub fn reachable(listen: SocketAddr) -> SocketAddr {
+    let ip = match listen.ip() {
+        IpAddr::V4(ip) if ip.is_unspecified() => Ipv4Addr::LOCALHOST.into(),
+        IpAddr::V6(ip) if ip.is_unspecified() => Ipv6Addr::LOCALHOST.into(),
+        ip => ip,
+    };
+    SocketAddr::new(ip, listen.port())
+}
+
 fn listen(address: SocketAddr) -> io::Result<TcpListener> {
     let socket = if address.is_ipv4() {
         TcpSocket::new_v4()?
@@ -152,6 +162,17 @@ pub fn serve(
 
 #[cfg(test)]
 mod tests {
+    #[test]
+    fn an_address_of_all_is_reached_on_the_machine_itself() {
+        for (listen, expected) in [
+            ("0.0.0.0:3001", "127.0.0.1:3001"),
+            ("[::]:3001", "[::1]:3001"),
+            ("10.0.0.1:80", "10.0.0.1:80"),
+        ] {
+            assert_eq!(super::reachable(listen.parse().unwrap()).to_string(), expected);
+        }
+    }
+
     #[test]
     fn one_port_for_two_is_seen_wherever_it_would_be_refused() {
         let check = |first: &str, second: &str, clashes: usize| {

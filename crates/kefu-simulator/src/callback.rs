@@ -19,7 +19,7 @@ use tracing::debug;
 pub(crate) use caller::Caller;
 pub use not_taken::NotTaken;
 pub use trouble::Trouble;
-pub(crate) use trouble::Troubles;
+pub(crate) use trouble::{Troubles, shown};
 
 use crate::handle::Handle;
 use crate::settings::SimulatorSettings;

@@ -104,7 +104,7 @@ async fn about(simulator: web::Data<Handle>) -> HttpResponse {
         "agent_id": settings.credentials.agent_id,
         "accounts": settings.accounts,
         "servicers": settings.servicers,
-        "callback_url": simulator.callback_url().map(|url| url.to_string()),
+        "callback_url": simulator.callback_shown(),
         "callback_trouble": simulator.callback_trouble(),
         "now_ms": simulator.now(),
     }))
@@ -184,7 +184,9 @@ async fn callback_url(simulator: web::Data<Handle>, body: Bytes) -> Answer {
     if prove {
         simulator.prove_callback_url(&url).await.map_err(refused)?;
     }
-    simulator.set_callback_url(&url).map_err(refused)?;
+    simulator
+        .set_callback_url(&url)
+        .map_err(|error| refused(error.into()))?;
     Ok(HttpResponse::NoContent().finish())
 }
 

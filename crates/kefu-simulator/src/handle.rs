@@ -8,7 +8,7 @@ use std::time::Duration;
 use reqwest::Url;
 use tokio::sync::{mpsc, watch};
 
-pub(crate) use address::parse_callback_url;
+pub use address::{InvalidCallbackUrl, parse_callback_url};
 
 use crate::callback::{Caller, Post, Troubles};
 use crate::clock::Clock;

@@ -23,7 +23,7 @@ pub mod world;
 
 pub use callback::{NotTaken, Trouble};
 pub use faults::{Effect, Fault};
-pub use handle::Handle;
+pub use handle::{Handle, InvalidCallbackUrl, parse_callback_url};
 pub use report::Report;
 pub use script::{Progress, Script, play};
 pub use settings::{Credentials, RepeatCheck, SimulatorSettings};

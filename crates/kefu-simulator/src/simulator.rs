@@ -7,13 +7,14 @@ use actix_web::dev::Server;
 use actix_web::{App, HttpServer, web};
 use anyhow::{Context, ensure};
 use kefu_process::health::Health;
+use kefu_process::http;
 use kefu_process::ops::{self, Ops};
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 use tracing::info;
 
 use crate::callback::{Caller, Deliveries, QUEUE_MAX};
-use crate::handle::{Handle, parse_callback_url};
+use crate::handle::{Handle, InvalidCallbackUrl, parse_callback_url};
 use crate::report::Report;
 use crate::settings::{Credentials, SimulatorSettings};
 use crate::world::World;
@@ -56,7 +57,7 @@ pub async fn start(settings: SimulatorSettings, stop: CancellationToken) -> anyh
         posts,
     );
     let deliveries = Deliveries::new(handle.clone(), queue, &settings);
-    let listener = kefu_process::http::bind(settings.listen, "--listen")?;
+    let listener = http::bind(settings.listen, "--listen")?;
     let address = listener
         .local_addr()
         .context("the listening socket has no address")?;
@@ -120,7 +121,7 @@ impl Simulator {
 
     /// What stands in `wecom.api_base`.
     pub fn url(&self) -> String {
-        format!("http://{}", self.reachable())
+        format!("http://{}", http::reachable(self.address))
     }
 
     /// What stands in `ai.base_url`.
@@ -133,7 +134,7 @@ impl Simulator {
         format!("{}/", self.url())
     }
 
-    pub fn set_callback_url(&self, url: &str) -> anyhow::Result<()> {
+    pub fn set_callback_url(&self, url: &str) -> Result<(), InvalidCallbackUrl> {
         self.handle.set_callback_url(url)
     }
 
@@ -143,18 +144,6 @@ impl Simulator {
 
     pub fn report(&self) -> Report {
         self.handle.report()
-    }
-
-    /// "Any address" is nowhere to connect to; this machine's own is.
-    fn reachable(&self) -> SocketAddr {
-        let mut address = self.address;
-        if address.ip().is_unspecified() {
-            address.set_ip(match address {
-                SocketAddr::V4(_) => std::net::Ipv4Addr::LOCALHOST.into(),
-                SocketAddr::V6(_) => std::net::Ipv6Addr::LOCALHOST.into(),
-            });
-        }
-        address
     }
 }
 

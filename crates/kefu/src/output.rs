@@ -49,6 +49,11 @@ pub(crate) fn printable(text: &str) -> String {
         .collect()
 }
 
+/// For a POSIX shell: nothing in it means anything.
+pub(crate) fn quoted(text: &str) -> String {
+    format!("'{}'", text.replace('\'', "'\\''"))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -2,20 +2,21 @@
 
 use std::time::{Duration, Instant};
 
-use anyhow::{Context, anyhow, ensure};
+use anyhow::anyhow;
 use reqwest::Url;
+use thiserror::Error;
 use tokio::time::{sleep, timeout};
 use tracing::{info, warn};
 
 use super::{Handle, lock};
-use crate::callback::{NotTaken, Trouble};
+use crate::callback::{NotTaken, Trouble, shown};
 
 /// Between two questions whether somebody is there.
 const ASK_SPACING: Duration = Duration::from_millis(500);
 
 impl Handle {
     /// Where callbacks go from now on.
-    pub fn set_callback_url(&self, url: &str) -> anyhow::Result<()> {
+    pub fn set_callback_url(&self, url: &str) -> Result<(), InvalidCallbackUrl> {
         *lock(&self.shared.callback_url) = Some(parse_callback_url(url)?);
         lock(&self.shared.troubles).forget();
         Ok(())
@@ -23,6 +24,11 @@ impl Handle {
 
     pub fn callback_url(&self) -> Option<Url> {
         lock(&self.shared.callback_url).clone()
+    }
+
+    /// The same for people: without what may be secret in it.
+    pub fn callback_shown(&self) -> Option<String> {
+        self.callback_url().as_ref().map(shown)
     }
 
     /// What WeCom's console does before it saves an address: a GET whose decrypted echo has to come back.
@@ -85,13 +91,14 @@ impl Handle {
     }
 }
 
+/// No address for callbacks.
+#[derive(Debug, Error, PartialEq, Eq)]
+#[error("{0:?} is no http or https URL")]
+pub struct InvalidCallbackUrl(String);
+
 /// A callback address: http or https, with a host.
-pub(crate) fn parse_callback_url(url: &str) -> anyhow::Result<Url> {
-    let parsed = Url::parse(url).with_context(|| format!("callback URL {url:?} is no URL"))?;
-    ensure!(
-        matches!(parsed.scheme(), "http" | "https"),
-        "callback URL {url:?} is neither http nor https"
-    );
-    ensure!(parsed.has_host(), "callback URL {url:?} has no host");
-    Ok(parsed)
+pub fn parse_callback_url(url: &str) -> Result<Url, InvalidCallbackUrl> {
+    let is_address = |url: &Url| matches!(url.scheme(), "http" | "https") && url.has_host();
+    let parsed = Url::parse(url).ok().filter(is_address);
+    parsed.ok_or_else(|| InvalidCallbackUrl(url.to_owned()))
 }

@@ -3,9 +3,9 @@
 use std::path::Path;
 use std::time::Duration;
 
-use kefu_process::{ExitError, stop_on_signal, supervise};
-use kefu_settings::{Settings, SettingsError};
-use kefu_simulator::{Credentials, Handle, Script, SimulatorSettings};
+use kefu_process::{ExitError, http, stop_on_signal, supervise};
+use kefu_settings::{Problems, Settings, SettingsError, SettingsErrors};
+use kefu_simulator::{Credentials, Handle, Script, SimulatorSettings, parse_callback_url};
 use kefu_wecom::AppSettings;
 use secrecy::{ExposeSecret, SecretString};
 use tokio::task::JoinSet;
@@ -13,14 +13,14 @@ use tokio::task::JoinSet;
 use super::demo::{play, show, verdict, warn_of_others};
 use crate::cli::SimulateArgs;
 use crate::commands::start_telemetry;
-use crate::output;
+use crate::output::{self, quoted};
 
 const APP: &str = "default";
 /// How long `--once` waits for a Kefu that is being started: as long as WeCom tries one callback.
 const CALLED_WITHIN: Duration = Duration::from_secs(15);
 
 pub(super) async fn run(config: Option<&Path>, args: &SimulateArgs) -> anyhow::Result<()> {
-    check_callback(&args.callback)?;
+    parse_callback_url(&args.callback).map_err(|error| ExitError::refused("--callback", error))?;
     let settings = Settings::load(config)?;
     let credentials = credentials(&settings)?;
     if args.settings {
@@ -40,7 +40,7 @@ pub(super) async fn run(config: Option<&Path>, args: &SimulateArgs) -> anyhow::R
     output::note(format_args!(
         "Simulated WeCom at {}, callbacks to {}\nChat as a customer: {}",
         simulator.url(),
-        args.callback,
+        handle.callback_shown().unwrap_or_default(),
         simulator.page_url()
     ))?;
     warn_of_others(args.listen)?;
@@ -60,7 +60,8 @@ pub(super) async fn run(config: Option<&Path>, args: &SimulateArgs) -> anyhow::R
             is_there = is_called(&handle, once) => is_there,
         };
         is_there?;
-        if 0 < script.messages {
+        // An empty script has an end like any other, and without --once only people in the browser write.
+        if 0 < script.messages || once {
             let report = play(&handle, &script, script_stop.clone()).await?;
             show(&report, json)?;
             if once {
@@ -92,39 +93,37 @@ async fn is_called(handle: &Handle, once: bool) -> Result<(), ExitError> {
     )))
 }
 
-fn check_callback(url: &str) -> Result<(), ExitError> {
-    let is_http = |url: reqwest::Url| matches!(url.scheme(), "http" | "https") && url.has_host();
-    match url.parse().is_ok_and(is_http) {
-        true => Ok(()),
-        false => Err(ExitError::refused(
-            "--callback",
-            format_args!("{url:?} is no http or https URL"),
-        )),
-    }
-}
-
 /// The app of the settings, so that simulator and Kefu share one file or environment; else demonstration values.
-fn credentials(settings: &Settings) -> Result<Credentials, SettingsError> {
-    let apps = settings.entries::<AppSettings>("apps")?;
-    let Some(app) = apps.get(APP) else {
+fn credentials(settings: &Settings) -> Result<Credentials, SettingsErrors> {
+    let mut apps = settings.entries::<AppSettings>("apps")?;
+    let Some(mut app) = apps.remove(APP) else {
         return Ok(Credentials::default());
     };
-    let needed = |key: &str, value: &Option<SecretString>| {
-        value
-            .clone()
-            .ok_or_else(|| SettingsError::new(format!("apps.{APP}.{key}"), "is missing"))
+    // WeCom seals with the key in use, and knows nothing of what else Kefu accepts.
+    (app.previous, app.receive_ids) = (None, None);
+    let within = |error: SettingsError| error.within(&format!("apps.{APP}"));
+    let mut problems = Problems::of(settings);
+    problems.note_all(app.callback_problems().into_iter().map(within));
+    problems.add(app.credentials(APP).map_err(within));
+    SettingsErrors::check(problems.finish())?;
+    let given = |key: &str, value: Option<SecretString>| {
+        value.ok_or_else(|| within(SettingsError::new(key, "is missing")))
     };
     Ok(Credentials {
-        corp_id: app.corp_id.clone(),
-        secret: needed("secret", &app.secret)?,
-        token: needed("token", &app.token)?,
-        encoding_aes_key: needed("encoding_aes_key", &app.encoding_aes_key)?,
+        corp_id: app.corp_id.trim().to_owned(),
+        secret: given("secret", app.secret)?,
+        token: given("token", app.token)?,
+        encoding_aes_key: given("encoding_aes_key", app.encoding_aes_key)?,
         agent_id: app.agent_id.unwrap_or(Credentials::default().agent_id),
     })
 }
 
 fn print_settings(args: &SimulateArgs, credentials: &Credentials) -> anyhow::Result<()> {
-    let base = format!("http://{}", args.listen);
+    if args.listen.port() == 0 {
+        let what = "a free port is known only once it is taken; name one for --settings";
+        return Err(ExitError::refused("--listen", what).into());
+    }
+    let base = format!("http://{}", http::reachable(args.listen));
     let lines = [
         ("KEFU_APPS__DEFAULT__CORP_ID", credentials.corp_id.as_str()),
         ("KEFU_APPS__DEFAULT__TOKEN", credentials.token.expose_secret()),
@@ -137,7 +136,7 @@ fn print_settings(args: &SimulateArgs, credentials: &Credentials) -> anyhow::Res
         ("KEFU_AI__BASE_URL", &format!("{base}/v1")),
     ];
     for (name, value) in lines {
-        output::line(format_args!("export {name}='{}'", value.replace('\'', "'\\''")))?;
+        output::line(format_args!("export {name}={}", quoted(value)))?;
     }
     Ok(())
 }

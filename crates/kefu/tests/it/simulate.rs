@@ -4,7 +4,8 @@ use std::time::{Duration, Instant};
 
 use serde_json::Value;
 
-use crate::stage::{Simulator, both_roles, eventually, http, kefu};
+use crate::refusals::check_refusal;
+use crate::stage::{Simulator, app, both_roles, eventually, http, kefu};
 
 /// A port where nobody listens.
 const NOBODY: &str = "http://127.0.0.1:9/callback";
@@ -64,4 +65,77 @@ async fn started_before_kefu_it_waits_for_it_and_loses_nothing() {
     assert_eq!(counted, [8, 8, 0, 0], "{totals}");
     assert_eq!(trouble().await, Value::Null);
     drop(kefu);
+}
+
+#[tokio::test]
+async fn a_wrong_app_is_refused_with_its_key_and_place() {
+    for (variable, value, expected) in [
+        (
+            "ENCODING_AES_KEY",
+            "tooshort",
+            "apps.default.encoding_aes_key: must be 43 characters, got 8",
+        ),
+        ("TOKEN", "no token!", "apps.default.token: "),
+        ("SECRET", " ", "apps.default.secret: is empty"),
+        ("CORP_ID", " ", "apps.default.corp_id: is empty"),
+    ] {
+        let name = format!("KEFU_APPS__DEFAULT__{variable}");
+        for arguments in [
+            &["simulate", "--listen", "127.0.0.1:0"][..],
+            &["simulate", "--settings"],
+        ] {
+            let ended = kefu(arguments).set_all(&app()).set(&name, value).end().await;
+            check_refusal(&ended, expected);
+            assert!(
+                ended.stderr[0].ends_with(&format!("(set by {name})")),
+                "{ended:?}"
+            );
+        }
+        let sealed = kefu(&["callback", "seal"])
+            .set_all(&app())
+            .set(&name, value)
+            .input("x");
+        if variable != "SECRET" {
+            let sealed = sealed.end().await;
+            check_refusal(&sealed, expected);
+            assert!(
+                sealed.stderr[0].ends_with(&format!("(set by {name})")),
+                "{sealed:?}"
+            );
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_script_without_messages_ends_like_any_other() {
+    let folder = tempfile::tempdir().unwrap();
+    let simulator = Simulator::start().await;
+    let there = both_roles(folder.path(), &simulator, &[]).await;
+    let call = kefu(&[
+        "simulate",
+        "--listen",
+        "127.0.0.1:0",
+        "--messages",
+        "0",
+        "--once",
+        "--json",
+        "--callback",
+        &there.callback_url(),
+    ]);
+    let ended = call.start().await.ended_within(Duration::from_secs(30)).await;
+    ended.check_code(0);
+    assert_eq!(ended.json()["messages"], 0);
+}
+
+#[tokio::test]
+async fn settings_for_a_port_that_nobody_knows_yet_are_refused() {
+    let free = kefu(&["simulate", "--listen", "127.0.0.1:0", "--settings"])
+        .end()
+        .await;
+    check_refusal(&free, "--listen: a free port");
+    let all = kefu(&["simulate", "--listen", "0.0.0.0:3900", "--settings"])
+        .end()
+        .await;
+    let base = "export KEFU_WECOM__API_BASE='http://127.0.0.1:3900'\n";
+    assert!(all.text().contains(base), "{all:?}");
 }

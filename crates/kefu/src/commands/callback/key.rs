@@ -143,7 +143,7 @@ fn of_app(config: Option<&Path>, name: &str) -> anyhow::Result<Key> {
         };
         return Err(ExitError::refused("--app", what).into());
     };
-    let wrong = |error: SettingsError| error.within(&format!("apps.{name}"));
+    let wrong = |error: SettingsError| settings.placed(error.within(&format!("apps.{name}")));
     let mut app = AppSettings {
         corp_id: app.corp_id,
         token: app.token,
@@ -161,10 +161,12 @@ fn of_app(config: Option<&Path>, name: &str) -> anyhow::Result<Key> {
         .transpose()
         .map_err(wrong)?;
     app.previous = None;
+    let current = app.keyring().map_err(wrong)?;
+    let receive_ids = app.receive_ids().map_err(wrong)?;
     Ok(Key {
-        current: app.keyring().map_err(wrong)?,
+        current,
         with_previous,
-        receive_ids: app.receive_ids().map_err(wrong)?,
+        receive_ids,
         app: Some(App {
             name: name.to_owned(),
             settings,

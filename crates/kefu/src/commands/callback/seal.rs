@@ -1,16 +1,16 @@
 //! Seals one callback as WeCom would, ready to be sent.
 
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::net::SocketAddr;
 use std::path::Path;
 
-use kefu_process::{ExitError, clock};
+use kefu_process::{ExitError, clock, http};
 use serde::Deserialize;
 use serde_json::json;
 
 use super::key::{App, DEFAULT_APP, Key};
 use super::read_input;
 use crate::cli::{SealArgs, SealForm};
-use crate::output;
+use crate::output::{self, quoted};
 
 /// Where an ingress listens that nothing is known of.
 const URL_DEFAULT: &str = "http://127.0.0.1:3001/callback";
@@ -90,17 +90,7 @@ fn url_of(app: Option<&App>) -> anyhow::Result<String> {
         DEFAULT_APP => String::new(),
         named => format!("/{named}"),
     };
-    Ok(format!("http://{}{path}{name}", reachable(listen)))
-}
-
-/// Who listens on all addresses is reached on the machine's own one.
-fn reachable(listen: SocketAddr) -> SocketAddr {
-    let ip = match listen.ip() {
-        IpAddr::V4(ip) if ip.is_unspecified() => Ipv4Addr::LOCALHOST.into(),
-        IpAddr::V6(ip) if ip.is_unspecified() => Ipv6Addr::LOCALHOST.into(),
-        ip => ip,
-    };
-    SocketAddr::new(ip, listen.port())
+    Ok(format!("http://{}{path}{name}", http::reachable(listen)))
 }
 
 /// One line for a shell.
@@ -111,11 +101,6 @@ fn curl(url: &str, query: &str, body: &str) -> String {
         quoted(&format!("{url}{mark}{query}")),
         quoted(body)
     )
-}
-
-/// For a POSIX shell: nothing in it means anything.
-fn quoted(text: &str) -> String {
-    format!("'{}'", text.replace('\'', "'\\''"))
 }
 
 #[cfg(test)]
@@ -130,17 +115,5 @@ mod tests {
              --data-binary '<xml>it'\\''s $HOME `x`</xml>'"
         );
         assert!(curl("http://h/c?x=1", "a=1", "").contains("'http://h/c?x=1&a=1'"));
-    }
-
-    #[test]
-    fn an_address_of_all_is_reached_on_the_machine_itself() {
-        for (listen, expected) in [
-            ("0.0.0.0:3001", "127.0.0.1:3001"),
-            ("[::]:3001", "[::1]:3001"),
-            ("10.0.0.1:80", "10.0.0.1:80"),
-        ] {
-            let listen: SocketAddr = listen.parse().unwrap();
-            assert_eq!(reachable(listen).to_string(), expected);
-        }
     }
 }
