@@ -5,6 +5,7 @@
 
 mod crash_points;
 mod graph;
+mod guarantees;
 mod languages;
 mod layout;
 mod manifests;
