@@ -2,6 +2,7 @@
 
 use serde_json::Value;
 
+use crate::json_fields::check;
 use crate::mistakes::call;
 use crate::stage::{Services, Simulator, app, kefu};
 
@@ -128,6 +129,21 @@ async fn as_one_object(services: &Services, simulator: &Simulator) {
             .find(|told| told["service"] == service)
     };
     assert_eq!(of("queue").unwrap()["outcome"], "answers");
+    let around = [
+        "problems",
+        "warnings",
+        "services",
+        "--connect",
+        "key",
+        "problem",
+        "origin",
+    ];
+    let outcomes = ["answers", "refuses", "away"];
+    check(
+        "settings --check",
+        of("queue").unwrap(),
+        &[&around[..], &outcomes].concat(),
+    );
     let wecom = of("wecom, app default").unwrap();
     assert_eq!(
         (&wecom["outcome"], &wecom["said"]["key"]),

@@ -9,6 +9,7 @@ use kefu_store::NewEvent;
 use serde_json::Value;
 
 use crate::dead_letters::{Desk, archive, event};
+use crate::mistakes::call;
 use crate::official::{OPENING, RECEIVE_ID, post_body};
 use crate::stage::kefu;
 
@@ -27,7 +28,7 @@ fn documented(command: &str) -> BTreeSet<String> {
 }
 
 #[track_caller]
-fn check(command: &str, json: &Value, beside: &[&str]) {
+pub(crate) fn check(command: &str, json: &Value, beside: &[&str]) {
     let mut expected = documented(command);
     for word in beside {
         assert!(expected.remove(*word), "{command}: {word}");
@@ -77,6 +78,9 @@ async fn json_has_the_documented_fields() {
     check("dead-letters replay", &dry, &["id", "job_id", "kind", "outcome"]);
     check("migrate", &told(folder, &["migrate", "--json"]).await, &[]);
     check("version", &told(folder, &["version", "--json"]).await, &[]);
+    let demo = ["demo", "--once", "--customers", "1", "--messages", "1", "--json"];
+    let played = told(folder, &demo).await;
+    check("demo", &played, &[]);
 
     let keyed =
         |action: &str| kefu(&[&["callback", action, "--json"], &OPENING[..], &RECEIVE_ID[..]].concat());
@@ -84,4 +88,57 @@ async fn json_has_the_documented_fields() {
     check("callback seal", &sealed, &[]);
     let opened = keyed("open").input(post_body()).end().await.json();
     check("callback open", &opened, &["current", "previous", "given"]);
+}
+
+#[tokio::test]
+async fn settings_have_the_documented_fields() {
+    let shown = call(
+        &["settings", "--effective", "--json"],
+        &[("AMQP_URL", "sqlite:jobs.db")],
+    );
+    let text = shown.end().await.text();
+    let values: Vec<Value> = text
+        .lines()
+        .map(|line| serde_json::from_str(line).unwrap())
+        .collect();
+    let of = |key: &str| values.iter().find(|value| value["key"] == key).unwrap();
+    check("settings --effective", of("queue.url"), &["secret", "file"]);
+    check(
+        "settings --effective",
+        of("ai.timeout"),
+        &["secret", "file", "place"],
+    );
+    check(
+        "settings --effective",
+        of("apps.default.secret"),
+        &["value", "file", "place"],
+    );
+
+    let wrong = [
+        ("KEFU_QUEUE__PREFIX", "a b"),
+        ("KEFU_AI__BASE_URL", "http://127.0.0.1:1"),
+    ];
+    let checked = call(&["settings", "--check", "--json"], &wrong).end().await;
+    checked.check_code(2);
+    let checked = checked.json();
+    let outcomes = ["answers", "refuses", "away"];
+    let of_problem = ["key", "problem", "origin"];
+    let of_service = ["service", "outcome", "said"];
+    let beside = [
+        &of_problem[..],
+        &of_service,
+        &outcomes,
+        &["--connect", "services"],
+    ]
+    .concat();
+    check("settings --check", &checked, &beside);
+    let around = [
+        &["problems", "warnings", "--connect", "services"][..],
+        &of_service,
+        &outcomes,
+    ]
+    .concat();
+    for list in ["problems", "warnings"] {
+        check("settings --check", &checked[list][0], &around);
+    }
 }

@@ -3,6 +3,7 @@
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
+use crate::json_fields::check;
 use crate::stage::{Call, Ended, Role, Simulator, both_roles, eventually, kefu, metric};
 
 const FALLBACK: &str = "您好，您的消息已收到，我们会尽快回复您。";
@@ -86,10 +87,9 @@ async fn unknown_replies_are_listed_and_resolved_in_each_way() {
         (&json!("unknown"), &json!(1))
     );
     assert!(listed[0]["error"].is_string() && listed[0].get("text").is_none());
-    assert_eq!(
-        desk.listed(&["--text", "--limit", "1"]).await[0]["text"],
-        FALLBACK
-    );
+    let with_text = desk.listed(&["--text", "--limit", "1"]).await;
+    assert_eq!(with_text[0]["text"], FALLBACK);
+    check("replies list", &with_text[0], &["--text"]);
     // What was said is shown to nobody who did not ask for it.
     let text = desk.call(&["list"]).end().await.text();
     assert!(text.contains(&sent) && !text.contains(FALLBACK), "{text}");
@@ -106,7 +106,12 @@ async fn unknown_replies_are_listed_and_resolved_in_each_way() {
     .await;
 
     the_list_is_turned_over_and_narrowed(&desk, [&resent, &failed, &sent]).await;
-    desk.resolve(&sent, "sent").await.check_code(0);
+    let resolved = desk
+        .call(&["resolve", &sent, "--as", "sent", "--json"])
+        .end()
+        .await;
+    resolved.check_code(0);
+    check("replies resolve", &resolved.json(), &[]);
     desk.resolve(&failed, "failed").await.check_code(0);
     desk.resolve(&resent, "resend").await.check_code(0);
     assert_eq!(desk.simulator.answers("zhao", 1).await, [FALLBACK]);
