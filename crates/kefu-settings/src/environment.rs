@@ -27,11 +27,11 @@ impl Environment {
         // Those that win come last.
         let mut ours = Vec::new();
         for (variable, value) in environment {
-            if let Some((_, path)) = WELL_KNOWN.iter().find(|(name, _)| *name == variable) {
+            if let Some([section, key]) = well_known(&variable) {
                 // An empty one is how a compose file says "not set".
                 if !value.is_empty() {
-                    insert(&mut read.well_known, path, Node::Text(value));
-                    read.variables.push((path.join("."), variable));
+                    insert(&mut read.well_known, &[&section, &key], Node::Text(value));
+                    read.variables.push((format!("{section}.{key}"), variable));
                 }
                 continue;
             }
@@ -47,13 +47,25 @@ impl Environment {
         }
         read.variables.extend(ours);
         let variables = &read.variables;
-        let placed = promise_files(&mut read.ours, "").into_iter().map(|error| {
+        let mut mistakes = promise_files(&mut read.well_known, "");
+        mistakes.extend(promise_files(&mut read.ours, ""));
+        let placed = mistakes.into_iter().map(|error| {
             let by = variables.iter().rev().find(|(key, _)| key == error.key());
             error.at(by.map(|(_, variable)| Origin::Variable(variable.clone())))
         });
         read.mistakes.extend(placed);
         read
     }
+}
+
+/// Section and key of a variable which other programs know, or of the file that its value stands in.
+fn well_known(variable: &str) -> Option<[String; 2]> {
+    let plain = variable.strip_suffix("_FILE");
+    let (_, [section, key]) = WELL_KNOWN
+        .iter()
+        .find(|(name, _)| *name == plain.unwrap_or(variable))?;
+    let suffix = if plain.is_some() { "_file" } else { "" };
+    Some([(*section).to_owned(), format!("{key}{suffix}")])
 }
 
 enum Meaning {
@@ -86,15 +98,15 @@ fn meaning(variable: &str) -> Meaning {
         }
         return Meaning::Mistake(unknown(variable, &key, &path, &joined, other));
     }
-    match reference::key_like(&joined) {
-        Some(key) => Meaning::Mistake(SettingsError::new(
-            &key,
-            format!(
-                "is not set by {variable}, which does nothing; the variable is {}",
-                right(&key, &joined)
-            ),
-        )),
-        None => Meaning::None,
+    let told = |key: &str, words: &str| {
+        let right = right(key, &joined);
+        let problem = format!("is not set by {variable}, which does nothing; {words} {right}");
+        Meaning::Mistake(SettingsError::new(key, problem))
+    };
+    match (reference::key_like(&joined), reference::key_near(&joined)) {
+        (Some(key), _) => told(&key, "the variable is"),
+        (None, Some(key)) => told(&key, "probably meant is"),
+        (None, None) => Meaning::None,
     }
 }
 
@@ -133,7 +145,7 @@ pub(crate) fn variables() -> Result<Vec<(String, String)>, SettingsError> {
     let mut variables = Vec::new();
     for (name, value) in std::env::vars_os() {
         let Ok(name) = name.into_string() else { continue };
-        if beginning(&name).is_some() || WELL_KNOWN.iter().any(|(known, _)| *known == name) {
+        if beginning(&name).is_some() || well_known(&name).is_some() {
             let is_setting = name.contains("__") || beginning(&name).is_none();
             match value.into_string() {
                 Ok(value) => variables.push((name, value)),
@@ -173,6 +185,15 @@ mod tests {
             ("KEFU.QUEUE.PREFIX", "KEFU_QUEUE__PREFIX"),
             ("kefu_queue__prefix", "KEFU_QUEUE__PREFIX"),
             ("Kefu_Log_Level", "KEFU_LOG__LEVEL"),
+            ("KEFU_QUEUE_PREFX", "KEFU_QUEUE__PREFIX"),
+            ("KEFU_QEUE_PREFIX", "KEFU_QUEUE__PREFIX"),
+            ("KEFU_AI_APIKEY", "KEFU_AI__API_KEY"),
+            ("KEFU_AI_API_KEI_FILE", "KEFU_AI__API_KEY_FILE"),
+            ("KEFU_APPS_DEFAULT_SECRT", "KEFU_APPS__DEFAULT__SECRET"),
+            (
+                "KEFU_APPS_MY_SHOP_ENCODING_AESKEY",
+                "KEFU_APPS__MY_SHOP__ENCODING_AES_KEY",
+            ),
         ] {
             let told = told(variable).unwrap_or_else(|| panic!("{variable} is taken"));
             assert!(
@@ -224,6 +245,17 @@ mod tests {
             "KEFU_INGRESS_SERVICE_HOST",
             "KEFU_INGRESS_PORT_3001_TCP_ADDR",
             "KEFU_STATE_PORT",
+            "KEFU_WORKER_PORT",
+            "KEFU_QUEUE_PORT",
+            "KEFU_QUEUE_PORT_5672_TCP_PROTO",
+            "KEFU_DATABASE_PORT",
+            "KEFU_DATABASE_SERVICE_PORT_POSTGRES",
+            "KEFU_LOG_PORT",
+            "KEFU_AI_SERVICE_PORT",
+            "KEFU_APPS_SERVICE_HOST",
+            "KEFU_APPS_SERVICE_PORT",
+            "KEFU_VERSION",
+            "KEFU_IMAGE_TAG",
             "KEFU",
             "KEFUQUEUE__PREFIX",
             "客服_QUEUE",

@@ -64,6 +64,31 @@ pub(crate) fn key_like(name: &str) -> Option<String> {
     })
 }
 
+/// The same for a name in which a finger slipped. Strict: others name their variables as they like.
+pub(crate) fn key_near(name: &str) -> Option<String> {
+    let name = plain(name);
+    let slips = |key: &str, name: &str| {
+        let most = (key.rsplit('.').next().map_or(0, str::len) / 4).clamp(1, 2);
+        let found = strsim::osa_distance(&key.replace('.', "_"), name);
+        (found <= most).then_some(found)
+    };
+    let near = |key: &String| {
+        if let Some(slips) = slips(key, name) {
+            return Some((slips, key.clone()));
+        }
+        let (key, name) = (key.strip_prefix(APP)?, name.strip_prefix("apps_")?);
+        // The app's own name may be any: what stands behind one of its underscores is the key.
+        let splits = name.match_indices('_').map(|(at, _)| name.split_at(at));
+        let tried = splits.filter_map(|(app, rest)| {
+            let slips = slips(key, &rest[1..])?;
+            (!app.is_empty()).then(|| (slips, format!("apps.{app}.{key}")))
+        });
+        tried.min_by_key(|(slips, _)| *slips)
+    };
+    let found = keys().iter().filter_map(near).min_by_key(|(slips, _)| *slips);
+    found.map(|(_, key)| key)
+}
+
 /// The variable that sets a key.
 pub(crate) fn variable(key: &str) -> String {
     format!("KEFU_{}", key.replace('.', "__").to_ascii_uppercase())

@@ -1,5 +1,6 @@
 #![expect(clippy::unwrap_used, reason = "tests")]
 
+mod environment;
 mod languages;
 mod place;
 mod settings;

@@ -12,7 +12,7 @@ use serde::Deserialize;
 
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
-struct Queue {
+pub(crate) struct Queue {
     url: SecretString,
     prefix: String,
     #[expect(dead_code, reason = "only its presence matters")]
@@ -34,9 +34,9 @@ struct App {
 
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
-struct Database {
-    url: SecretString,
-    pool: u16,
+pub(crate) struct Database {
+    pub(crate) url: SecretString,
+    pub(crate) pool: u16,
 }
 
 #[derive(Debug, Deserialize)]
@@ -79,7 +79,7 @@ enum LogFormat {
     Auto,
 }
 
-fn from(file: &str, environment: &[(&str, &str)]) -> Result<Settings, SettingsError> {
+pub(crate) fn from(file: &str, environment: &[(&str, &str)]) -> Result<Settings, SettingsError> {
     let environment = environment
         .iter()
         .map(|(name, value)| ((*name).to_owned(), (*value).to_owned()));
@@ -139,32 +139,6 @@ fn the_example_app_in_the_reference_is_valid_when_its_marks_are_taken_away() {
 }
 
 #[test]
-fn the_environment_wins_over_the_urls_which_win_over_the_file() {
-    let file = "[database]\nurl = \"sqlite:file.db\"\npool = 4\n[queue]\nprefix = \"file\"";
-    let url = |environment: &[(&str, &str)]| {
-        let database: Database = from(file, environment).unwrap().section("database").unwrap();
-        (database.url.expose_secret().to_owned(), database.pool)
-    };
-    assert_eq!(url(&[]), ("sqlite:file.db".to_owned(), 4));
-    assert_eq!(
-        url(&[("DATABASE_URL", "postgres://a")]),
-        ("postgres://a".to_owned(), 4)
-    );
-    assert_eq!(url(&[("DATABASE_URL", "")]).0, "sqlite:file.db");
-    let both = [
-        ("KEFU_DATABASE__URL", "postgres://b"),
-        ("DATABASE_URL", "postgres://a"),
-        ("KEFU_DATABASE__POOL", " 7 "),
-    ];
-    assert_eq!(url(&both), ("postgres://b".to_owned(), 7));
-    let over = from(file, &both)
-        .unwrap()
-        .with("database.pool", 9)
-        .with("database.url", "sqlite::memory:");
-    assert_eq!(over.section::<Database>("database").unwrap().pool, 9);
-}
-
-#[test]
 fn ids_of_digits_stay_text_and_keep_their_zeros() {
     let environment = [
         ("KEFU_APPS__DEFAULT__CORP_ID", "0012345"),
@@ -180,18 +154,6 @@ fn ids_of_digits_stay_text_and_keep_their_zeros() {
     );
     assert_eq!(app.token.as_ref().unwrap().expose_secret(), "1e5");
     assert_eq!(apps["shop_2"].corp_id, "true");
-}
-
-#[test]
-fn variables_that_are_no_settings_are_ignored() {
-    let environment = [
-        ("KEFU_INGRESS_SERVICE_HOST", "10.0.0.1"),
-        ("KEFU_INGRESS_PORT_3001_TCP", "tcp://10.0.0.1:3001"),
-        ("KEFU_CONFIG", "x"),
-        ("PATH", "/bin"),
-        ("OTHER__THING", "x"),
-    ];
-    from("", &environment).unwrap();
 }
 
 #[test]
