@@ -8,6 +8,7 @@ mod environment;
 mod error;
 mod forms;
 mod layer;
+mod near;
 mod node;
 mod odd_places;
 mod origin;
@@ -20,6 +21,7 @@ mod settings;
 
 pub use effective::{Effective, Shown};
 pub use error::{SettingsError, SettingsErrors};
+pub use near::is_this_machine;
 pub use origin::Origin;
 pub use place::{AsUser, Unusable, absolute, no_file, no_folder};
 pub use problems::Problems;

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use kefu_settings::SettingsError;
+use kefu_settings::{SettingsError, is_this_machine};
 use secrecy::{ExposeSecret, SecretString};
 use serde::Deserialize;
 
@@ -83,6 +83,15 @@ impl WecomSettings {
         .into_iter()
         .filter_map(Result::err)
         .collect()
+    }
+
+    /// What may be right and is probably not.
+    pub fn warnings(&self) -> Option<SettingsError> {
+        let url = reqwest::Url::parse(&self.api_base).ok()?;
+        let is_open = url.scheme() == "http" && !url.host_str().is_some_and(is_this_machine);
+        let problem = "is http:// to another machine: secret, tokens and messages go there in the clear; set https:// \
+            unless a simulator plays there";
+        is_open.then(|| SettingsError::new("wecom.api_base", problem))
     }
 
     /// Empty is none.

@@ -111,6 +111,9 @@ pub fn warnings(settings: &Settings) -> Vec<SettingsError> {
             SettingsError::new("reply.fallback", problem)
         }));
     }
+    if let Ok(wecom) = settings.section::<WecomSettings>("wecom") {
+        warnings.note_all(wecom.warnings());
+    }
     warnings.note_all(services::warnings(settings));
     warnings.finish()
 }

@@ -2,9 +2,9 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use kefu_settings::{AsUser, SettingsError, Unusable, absolute, no_file};
+use kefu_settings::{AsUser, SettingsError, Unusable, absolute, is_this_machine, no_file};
 use secrecy::ExposeSecret;
-use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
+use sqlx::postgres::{PgConnectOptions, PgPoolOptions, PgSslMode};
 use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous};
 use sqlx::{ConnectOptions, Connection, SqlitePool};
 use tokio::sync::Semaphore;
@@ -77,6 +77,14 @@ impl Store {
         Store::problems(settings).into_iter().next().map_or(Ok(()), Err)
     }
 
+    /// What may be right and is probably not; nothing is opened.
+    pub fn warnings(settings: &DatabaseSettings) -> Option<SettingsError> {
+        let problem = "is on another machine and says nothing of TLS, so its certificate is not looked at, and where \
+            the server has none passwords and messages go there in the clear; add ?sslmode=verify-full, or \
+            ?sslmode=disable if the way there is safe";
+        is_open(settings.url.expose_secret()).then(|| SettingsError::new("database.url", problem))
+    }
+
     /// Everything that is wrong with the settings; nothing is opened.
     pub fn problems(settings: &DatabaseSettings) -> Vec<SettingsError> {
         let mut found = Vec::new();
@@ -88,6 +96,17 @@ impl Store {
         found.extend(engine.err().and_then(|error| error.refusal()));
         found
     }
+}
+
+/// PostgreSQL elsewhere, and nothing said about TLS: it is then tried, and done without where the server has none.
+fn is_open(url: &str) -> bool {
+    if sqlite_path(url).is_some() || url.contains("sslmode=") || url.contains("ssl-mode=") {
+        return false;
+    }
+    // PGSSLMODE is heard, too.
+    postgres_options(url).is_ok_and(|options| {
+        matches!(options.get_ssl_mode(), PgSslMode::Prefer) && !is_this_machine(options.get_host())
+    })
 }
 
 fn engine(url: &str) -> Result<(), StoreError> {

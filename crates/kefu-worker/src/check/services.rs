@@ -58,6 +58,7 @@ pub(super) fn warnings(settings: &Settings) -> Vec<SettingsError> {
         let places = queue.places().into_iter();
         warnings.note_all(settings.odd_places(places.filter(|(key, _)| *key == "queue.url")));
     }
+    warnings.note_all(database.as_ref().and_then(Store::warnings));
     if let Some(file) = database.as_ref().and_then(DatabaseSettings::file) {
         warnings.note_all(settings.odd_places([("database.url", file)]));
         if file.to_string_lossy().contains('?') {

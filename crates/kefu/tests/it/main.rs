@@ -15,6 +15,7 @@ mod dead_letters;
 mod demo;
 mod fleet;
 mod in_force;
+mod in_the_clear;
 mod json_fields;
 mod lists;
 mod mistakes;
