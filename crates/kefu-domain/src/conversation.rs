@@ -8,6 +8,13 @@ pub struct ConversationKey {
     pub customer: CustomerId,
 }
 
+/// The row of the database that a job concerns: its truth, of which the job is only a hint.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum RowRef {
+    Account { corp: CorpId, account: AccountId },
+    Conversation(ConversationKey),
+}
+
 /// WeCom's session state of a conversation (doc 94698).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum SessionState {

@@ -23,7 +23,7 @@ mod turn;
 mod words;
 
 pub use budget::{Budget, PARTS_PER_MESSAGE_MAX, WINDOW};
-pub use conversation::{ConversationKey, SessionState, Silence};
+pub use conversation::{ConversationKey, RowRef, SessionState, Silence};
 pub use counted::{Counted, counted};
 pub use handover::{HandoverKeywords, HandoverMatch, InvalidMatch};
 pub use id::{AccountId, CorpId, CustomerId, InvalidId, MessageId};

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
+use kefu_domain::CorpId;
 use kefu_process::Seldom;
 use kefu_settings::SettingsError;
 use kefu_wecom::{AppSettings, Keyring};
@@ -19,7 +20,7 @@ pub(crate) const REFUSED_EVERY: Duration = Duration::from_secs(10);
 pub(crate) struct App {
     /// Of the kind a metric takes as label: a clone copies no text.
     pub(crate) name: SharedString,
-    pub(crate) corp_id: String,
+    pub(crate) corp: CorpId,
     pub(crate) keyring: Keyring,
     pub(crate) receive_ids: Vec<String>,
     /// Lines about callbacks that do not open.
@@ -59,7 +60,8 @@ impl App {
     fn new(name: &str, settings: &AppSettings) -> Result<App, SettingsError> {
         Ok(App {
             name: SharedString::from_shared(Arc::from(name)),
-            corp_id: settings.corp_id()?.to_owned(),
+            corp: CorpId::parse(settings.corp_id()?)
+                .map_err(|error| SettingsError::new("corp_id", error.to_string()))?,
             keyring: settings.keyring()?,
             receive_ids: settings.receive_ids()?,
             refusals: Seldom::every(REFUSED_EVERY),

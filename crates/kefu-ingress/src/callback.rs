@@ -8,6 +8,7 @@ use std::time::Instant;
 use actix_web::web::{Data, Payload};
 use actix_web::{HttpRequest, HttpResponse};
 use kefu_domain::Millis;
+use kefu_jobs::{JobKind, SyncAccount};
 use kefu_process::crash::crash_point;
 use kefu_process::{clock, trace};
 use kefu_queue::{Kept, Order};
@@ -18,7 +19,7 @@ use tracing::{Instrument, Span, debug, error, field, info_span, record_all, warn
 
 use crate::Ingress;
 use crate::apps::App;
-use crate::job::{Event, KF_SYNC};
+use crate::job::Event;
 use error::CallbackError;
 
 /// WeCom checks the address and waits 1 s (doc 91116). The echo goes back as bare bytes.
@@ -80,7 +81,7 @@ async fn accept(
     );
     crash_point("callback_opened");
     // A wake-up is only ever merged; events of an app must not overtake each other.
-    let order = if job.kind == KF_SYNC {
+    let order = if job.kind == SyncAccount::KIND {
         Order::Any
     } else {
         Order::Fifo

@@ -25,7 +25,6 @@ use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
 pub use check::{problems, warnings};
-pub use job::{APP_EVENT, KF_SYNC};
 pub use server::Server;
 pub use settings::IngressSettings;
 

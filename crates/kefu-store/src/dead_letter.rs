@@ -2,7 +2,7 @@ mod crash;
 mod find;
 mod replay;
 
-pub use crash::{Crash, JobRow};
+pub use crash::Crash;
 pub use find::LetterQuery;
 
 use kefu_domain::Millis;

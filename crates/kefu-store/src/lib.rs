@@ -28,7 +28,7 @@ mod welcome;
 
 pub use account::{AccountLease, AccountRow, AcquireAccount, AcquiredAccount, StaleAccount};
 pub use conversation::{AcquiredConversation, ConversationLease, Whose};
-pub use dead_letter::{Crash, DeadLetterRow, JobRow, LetterQuery, LetterState, NewDeadLetter};
+pub use dead_letter::{Crash, DeadLetterRow, LetterQuery, LetterState, NewDeadLetter};
 pub use due::Due;
 pub use error::StoreError;
 pub use event::{EventQuery, EventRow, NewEvent};

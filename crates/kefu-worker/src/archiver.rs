@@ -6,10 +6,11 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use kefu_domain::{AccountId, ConversationKey, CorpId, CustomerId, Handled, counted};
+use kefu_domain::{ConversationKey, Handled, RowRef, counted};
+use kefu_jobs::PUBLISH_WITHIN;
 use kefu_process::crash::crash_point;
 use kefu_queue::{Death, Delivery, Job, PublishError, Verdict};
-use kefu_store::{AcquiredConversation, JobRow, StoreError};
+use kefu_store::{AcquiredConversation, StoreError};
 use metrics::counter;
 use thiserror::Error;
 use tokio_util::sync::CancellationToken;
@@ -24,7 +25,6 @@ use crate::letter::{Story, row_of};
 const RETRY_AFTER: Duration = Duration::from_secs(30);
 /// Wait after the queue did not take what is put back; the letter stays where it is meanwhile.
 const PUBLISH_RETRY_AFTER: Duration = Duration::from_secs(1);
-const PUBLISH_WITHIN: Duration = Duration::from_secs(10);
 
 pub(crate) async fn run(context: Arc<Context>, stop: CancellationToken) -> anyhow::Result<()> {
     let mut letters = context.queue.dead_letters();
@@ -103,10 +103,13 @@ async fn file(context: &Context, letter: &Delivery) -> Result<(), KeepError> {
     if !letter.death.as_ref().is_some_and(Death::is_delivery_limit) {
         return Ok(archive(context, letter).await?);
     }
-    match job.map(|job| (job, row_of(job))) {
-        Some((job, Some(row))) => Ok(archive_crashed(context, letter, job, &row).await?),
-        Some((job, None)) if job.replay == 0 => Ok(put_back(context, job).await?),
-        _ => Ok(archive(context, letter).await?),
+    let Some(job) = job else {
+        return Ok(archive(context, letter).await?);
+    };
+    match row_of(context, job).await? {
+        Some(row) => Ok(archive_crashed(context, letter, job, &row).await?),
+        None if job.replay == 0 => Ok(put_back(context, job).await?),
+        None => Ok(archive(context, letter).await?),
     }
 }
 
@@ -134,7 +137,7 @@ async fn archive_crashed(
     context: &Context,
     letter: &Delivery,
     job: &Job,
-    row: &JobRow<'_>,
+    row: &RowRef,
 ) -> Result<(), StoreError> {
     let story = Story::of(letter);
     let crash = context.store.archive_crashed(&story.letter(), row).await?;
@@ -145,18 +148,17 @@ async fn archive_crashed(
     match row {
         // An execution that never ends cannot count the last one itself. Asked of a letter that was there before, too:
         // it may have been archived in a try that ended before this.
-        JobRow::Conversation { .. } if steps < crash.failures as usize => give_up(context, job, row).await,
+        RowRef::Conversation(key) if steps < crash.failures as usize => give_up(context, job, key).await,
         _ => Ok(()),
     }
 }
 
 /// Ends a conversation whose turns kill their worker time and again: nothing stays owed for ever.
-async fn give_up(context: &Context, job: &Job, row: &JobRow<'_>) -> Result<(), StoreError> {
-    let Some(key) = key_of(row) else { return Ok(()) };
+async fn give_up(context: &Context, job: &Job, key: &ConversationKey) -> Result<(), StoreError> {
     let limits = turn_limits(context);
     let acquired = context
         .store
-        .acquire_conversation(&key, &job.id, true, LEASE, limits)
+        .acquire_conversation(key, &job.id, true, LEASE, limits)
         .await?;
     // Somebody else holds it: his run decides.
     if let AcquiredConversation::Won(turn) = acquired {
@@ -174,20 +176,4 @@ async fn give_up(context: &Context, job: &Job, row: &JobRow<'_>) -> Result<(), S
         counter!("message_processed_total", "outcome" => Handled::Failed.as_str()).increment(ended);
     }
     Ok(())
-}
-
-fn key_of(row: &JobRow<'_>) -> Option<ConversationKey> {
-    let JobRow::Conversation {
-        corp,
-        account,
-        customer,
-    } = row
-    else {
-        return None;
-    };
-    Some(ConversationKey {
-        corp: CorpId::parse(corp).ok()?,
-        account: AccountId::parse(account).ok()?,
-        customer: CustomerId::parse(customer).ok()?,
-    })
 }

@@ -1,19 +1,10 @@
 //! What came late after an outage: counted page by page over all the jobs that pull one stream, told once at its end.
 
-use std::time::Duration;
-
 use kefu_domain::{AccountId, counted};
+use kefu_jobs::CaughtUp;
 use kefu_store::Late;
 use metrics::counter;
-use serde::{Deserialize, Serialize};
 use tracing::info;
-
-/// What a run leaves to its successor, in the job: a count that is lost with it is no harm.
-#[derive(Clone, Copy, Debug, Deserialize, Serialize)]
-pub(crate) struct Note {
-    messages: u64,
-    longest_ms: u64,
-}
 
 /// Late messages of one stream so far.
 #[derive(Clone, Copy, Debug, Default)]
@@ -24,10 +15,10 @@ pub(crate) struct CatchUp {
 }
 
 impl CatchUp {
-    pub(crate) fn after(note: Option<Note>) -> CatchUp {
+    pub(crate) fn after(note: Option<CaughtUp>) -> CatchUp {
         let before = note.map(|note| Late {
             messages: note.messages,
-            longest: Duration::from_millis(note.longest_ms),
+            longest: note.longest(),
         });
         CatchUp {
             before: before.unwrap_or_default(),
@@ -46,12 +37,9 @@ impl CatchUp {
     }
 
     /// For the successor.
-    pub(crate) fn note(&self) -> Option<Note> {
+    pub(crate) fn note(&self) -> Option<CaughtUp> {
         let late = self.all();
-        (!late.is_none()).then(|| Note {
-            messages: late.messages,
-            longest_ms: u64::try_from(late.longest.as_millis()).unwrap_or(u64::MAX),
-        })
+        (!late.is_none()).then(|| CaughtUp::new(late.messages, late.longest))
     }
 
     /// The stream is pulled to its end.

@@ -2,16 +2,16 @@
 
 use std::borrow::Cow;
 
-use kefu_domain::Millis;
+use kefu_domain::{Millis, RowRef};
+use kefu_jobs::{DrainConversation, JobKind, SyncAccount};
 use kefu_process::clock;
 use kefu_queue::{Death, Delivery, InvalidEnvelope, Job, Lane, NotedError};
-use kefu_store::{JobRow, NewDeadLetter};
+use kefu_store::{NewDeadLetter, StoreError};
 use metrics::counter;
-use serde_json::Value;
 use sha1::{Digest, Sha1};
 use tracing::error;
 
-use crate::jobs::{KF_SYNC, KF_TURN};
+use crate::context::Context;
 
 /// The job can never work as it is.
 pub(crate) const PERMANENT: &str = "permanent";
@@ -147,20 +147,27 @@ impl<'a> Story<'a> {
 }
 
 /// The row of a job whose truth is a row; `None` for other kinds, and for a pull of all accounts of an app.
-pub(crate) fn row_of(job: &Job) -> Option<JobRow<'_>> {
-    let field = |name: &str| job.payload.get(name).and_then(Value::as_str);
-    match job.kind.as_str() {
-        KF_SYNC => Some(JobRow::Account {
-            app: &job.app,
-            account: field("account").filter(|account| !account.is_empty())?,
-        }),
-        KF_TURN => Some(JobRow::Conversation {
-            corp: field("corp")?,
-            account: field("account")?,
-            customer: field("customer")?,
-        }),
-        _ => None,
-    }
+///
+/// A pull that names no corp was written by a version before: its app says it, or the row itself once the app has
+/// another name.
+pub(crate) async fn row_of(context: &Context, job: &Job) -> Result<Option<RowRef>, StoreError> {
+    let asked = match job.kind.as_str() {
+        DrainConversation::KIND => return Ok(DrainConversation::read(job).ok().map(DrainConversation::row)),
+        SyncAccount::KIND => SyncAccount::read(job),
+        _ => return Ok(None),
+    };
+    let Ok(asked) = asked else { return Ok(None) };
+    let of_app = context.apps.get(&job.app).map(|app| app.corp.clone());
+    let corp = match (&asked.corp, of_app, &asked.account) {
+        (None, None, Some(account)) => {
+            let rows = context.store.accounts_called(account).await?;
+            rows.into_iter()
+                .min_by_key(|row| row.app != job.app)
+                .map(|row| row.corp)
+        }
+        (_, of_app, _) => of_app,
+    };
+    Ok(asked.row(corp.as_ref()))
 }
 
 /// Bytes without an id are known by their hash.
@@ -186,37 +193,12 @@ fn raw_id(bytes: &[u8]) -> String {
 
 #[cfg(test)]
 mod tests {
-    use serde_json::json;
+    use serde_json::{Value, json};
 
     use super::*;
 
     fn job(kind: &str, payload: Value) -> Job {
         Job::new(kind, "default", Lane::Low, payload, Millis(0))
-    }
-
-    #[test]
-    fn pulls_and_turns_stand_on_a_row_and_nothing_else_does() {
-        let account = JobRow::Account {
-            app: "default",
-            account: "wk1",
-        };
-        let turn = json!({"corp": "ww1", "account": "wk1", "customer": "wm1"});
-        let conversation = JobRow::Conversation {
-            corp: "ww1",
-            account: "wk1",
-            customer: "wm1",
-        };
-        for (kind, payload, expected) in [
-            ("kf.sync", json!({"account": "wk1", "token": "t"}), Some(account)),
-            ("kf.sync", json!({"account": ""}), None),
-            ("kf.sync", json!({"token": "t"}), None),
-            ("kf.sync", json!({"account": 7}), None),
-            ("kf.turn", turn.clone(), Some(conversation)),
-            ("kf.turn", json!({"corp": "ww1"}), None),
-            ("app.event", turn, None),
-        ] {
-            assert_eq!(row_of(&job(kind, payload)), expected, "{kind}");
-        }
     }
 
     #[test]

@@ -42,7 +42,6 @@ use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
 pub use check::{problems, warnings};
-pub use jobs::JOB_KINDS;
 pub use letter::REASONS;
 pub use settings::{AiSettings, ConversationSettings, ReplySettings, Slots, SystemRole, WorkerSettings};
 pub use trial::{Trial, Trouble, try_services};

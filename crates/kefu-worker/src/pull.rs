@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use anyhow::anyhow;
 use kefu_domain::{ConversationKey, Millis, counted};
+use kefu_jobs::{PUBLISH_WITHIN, SayWelcome};
 use kefu_process::clock;
 use kefu_process::crash::crash_point;
 use kefu_store::{AccountLease, Page, PageOutcome, Released};
@@ -21,7 +22,7 @@ use crate::away;
 use crate::calls::call;
 use crate::catch_up::CatchUp;
 use crate::context::Context;
-use crate::jobs::welcome_job;
+use crate::jobs::fresh;
 use crate::lease::LEASE;
 use crate::outcome::Fault;
 use crate::pause::Api;
@@ -39,7 +40,6 @@ const TIME_OUTS_MAX: u32 = 3;
 const TOKEN_AGE_MAX: Duration = Duration::from_secs(9 * 60);
 /// A welcome's code is good for 20 s (doc 96428); clocks differ, and the server is the judge.
 const WELCOME_AGE_MAX: Duration = Duration::from_secs(40);
-const PUBLISH_WITHIN: Duration = Duration::from_secs(10);
 
 /// How a run ended.
 pub(crate) enum Pulled {
@@ -298,7 +298,7 @@ async fn welcome(context: &Context, app: &App, ids: &[String]) {
         // Lost, it is late: the row is swept once more within the code's life.
         if let Err(error) = context
             .queue
-            .publish(&welcome_job(&app.name, id), PUBLISH_WITHIN)
+            .publish(&fresh(&SayWelcome { id: id.clone() }, &app.name), PUBLISH_WITHIN)
             .await
         {
             warn!("welcome not published: {error}");

@@ -5,6 +5,7 @@
 
 use std::time::Duration;
 
+use kefu_jobs::PUBLISH_WITHIN;
 use kefu_process::crash::crash_point;
 use kefu_queue::{Job, PublishError};
 use kefu_store::{DeadLetterRow, StoreError};
@@ -23,8 +24,6 @@ const TICK: Duration = Duration::from_secs(1);
 const LETTERS_MAX: u32 = 32;
 /// How long the letters of one take are nobody else's: many times what publishing them takes.
 const LEASE: Duration = Duration::from_secs(60);
-/// One publish that fails ends the take; its letters come again after their lease.
-const PUBLISH_WITHIN: Duration = Duration::from_secs(5);
 
 pub(crate) async fn run(context: &Context, stop: CancellationToken) -> anyhow::Result<()> {
     let mut ticks = interval(TICK);
@@ -93,7 +92,7 @@ async fn replay(context: &Context, letter: &DeadLetterRow) -> Result<(), ReplayE
     };
     let job = job.replayed(letter.replay.saturating_add(1));
     // First the row: the job is only a hint at what it says.
-    if let Some(row) = row_of(&job) {
+    if let Some(row) = row_of(context, &job).await? {
         context.store.restart_row(&row).await?;
     }
     match context.queue.publish(&job, PUBLISH_WITHIN).await {

@@ -5,6 +5,7 @@
 use std::time::Duration;
 
 use kefu_domain::counted;
+use kefu_jobs::{PUBLISH_WITHIN, SayWelcome};
 use kefu_process::crash::crash_point;
 use kefu_store::Due;
 use metrics::counter;
@@ -13,7 +14,7 @@ use tokio_util::sync::CancellationToken;
 use tracing::{debug, info, warn};
 
 use crate::context::Context;
-use crate::jobs::{hurry_notice, poll_account, wake_account, welcome_job};
+use crate::jobs::{fresh, hurry_notice, poll_account, wake_account};
 use crate::outcome::is_away;
 use crate::turns::TurnJob;
 
@@ -22,7 +23,6 @@ const TICK: Duration = Duration::from_secs(1);
 const ROWS_MAX: u32 = 200;
 /// At most one account is polled in this time, over all workers.
 const POLL_PACE: Duration = Duration::from_secs(3);
-const PUBLISH_WITHIN: Duration = Duration::from_secs(10);
 
 pub(crate) async fn run(context: &Context, stop: CancellationToken) -> anyhow::Result<()> {
     let mut ticks = interval(TICK);
@@ -91,13 +91,13 @@ async fn sweep(context: &Context) {
             }
             Due::Notice { id, app } => {
                 counter!("kefu_swept_total", "row" => "notice").increment(1);
-                hurry_notice(context, &app, &id).await;
+                hurry_notice(context, &app, id).await;
             }
             Due::Welcome { id, app } => {
                 counter!("kefu_swept_total", "row" => "welcome").increment(1);
                 if let Err(error) = context
                     .queue
-                    .publish(&welcome_job(&app, &id), PUBLISH_WITHIN)
+                    .publish(&fresh(&SayWelcome { id }, &app), PUBLISH_WITHIN)
                     .await
                 {
                     warn!("welcome not published: {error}");

@@ -9,22 +9,19 @@ use std::time::Duration;
 
 use futures::stream::{self, StreamExt};
 use kefu_domain::{ConversationKey, Millis};
+use kefu_jobs::{DrainConversation, JobKind, PUBLISH_WITHIN, stand_in};
 use kefu_process::crash::crash_point;
 use kefu_process::{clock, trace};
-use kefu_queue::{Job, Lane, Queue};
-use serde_json::json;
+use kefu_queue::{Job, Queue};
 use tokio::sync::Notify;
 use tokio::time::{Instant, sleep_until, timeout};
 use tokio_util::sync::CancellationToken;
 use tracing::warn;
 
-use crate::jobs::{KF_TURN, SWEPT_ATTEMPT};
-
 /// Conversations that wait at most; further ones are published at once.
 const WAITING_MAX: usize = 10_000;
 /// Publishes at the same time.
 const PUBLISH_CONCURRENCY: usize = 16;
-const PUBLISH_WITHIN: Duration = Duration::from_secs(10);
 /// Longest time for what waits at the end of the process.
 const FLUSH_WITHIN: Duration = Duration::from_secs(3);
 
@@ -163,13 +160,10 @@ impl Turns {
 }
 
 fn job(turn: &TurnJob) -> Job {
-    let payload = json!({
-        "corp": turn.key.corp.as_str(),
-        "account": turn.key.account.as_str(),
-        "customer": turn.key.customer.as_str(),
-    });
-    let mut job = Job::new(KF_TURN, &turn.app, Lane::Medium, payload, Millis(clock::now_ms()));
+    let mut job = DrainConversation::of(turn.key.clone()).job(&turn.app, Millis(clock::now_ms()));
     job.trace.clone_from(&turn.trace);
-    job.attempt = if turn.swept { SWEPT_ATTEMPT } else { 1 };
-    job
+    match turn.swept {
+        true => stand_in(job),
+        false => job,
+    }
 }

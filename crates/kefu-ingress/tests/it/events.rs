@@ -1,6 +1,6 @@
 //! What an opened callback becomes in the queue.
 
-use kefu_ingress::{APP_EVENT, KF_SYNC};
+use kefu_jobs::{JobKind, StoreEvent, SyncAccount};
 use kefu_queue::{Job, Lane};
 use serde_json::{Value, json};
 
@@ -22,10 +22,10 @@ async fn a_wake_up_is_a_sync_of_its_account_and_never_deduplicated() {
          <OpenKfId><![CDATA[wkAccount]]></OpenKfId></xml>";
     for _ in 0..2 {
         let job = queued(&running, Lane::High, plaintext).await;
-        assert_eq!((job.kind.as_str(), job.dedup), (KF_SYNC, None));
+        assert_eq!((job.kind.as_str(), job.dedup), (SyncAccount::KIND, None));
         assert_eq!(
             job.payload,
-            json!({ "account": "wkAccount", "token": "ENCtoken" })
+            json!({ "corp": CORP_ID, "account": "wkAccount", "token": "ENCtoken" })
         );
     }
     running.stop().await;
@@ -36,10 +36,10 @@ async fn a_wake_up_without_an_account_is_one_for_all() {
     let running = Running::start().await;
     let plaintext = "<xml><MsgType>event</MsgType><Event>kf_msg_or_event</Event></xml>";
     let job = queued(&running, Lane::High, plaintext).await;
-    assert_eq!(job.kind, KF_SYNC);
+    assert_eq!(job.kind, SyncAccount::KIND);
     assert_eq!(
         job.payload,
-        json!({ "account": Value::Null, "token": Value::Null })
+        json!({ "corp": CORP_ID, "account": Value::Null, "token": Value::Null })
     );
     running.stop().await;
 }
@@ -92,7 +92,11 @@ async fn the_table_of_the_settings_decides_the_lane() {
         ("<xml/>".to_owned(), Lane::Medium, "unknown"),
     ] {
         let job = queued(&running, lane, &plaintext).await;
-        assert_eq!((job.kind.as_str(), job.lane), (APP_EVENT, lane), "{plaintext}");
+        assert_eq!(
+            (job.kind.as_str(), job.lane),
+            (StoreEvent::KIND, lane),
+            "{plaintext}"
+        );
         assert_eq!(job.payload["kind"], kind);
         assert_eq!(job.payload["plaintext"], plaintext);
     }
@@ -105,7 +109,7 @@ async fn what_opens_is_kept_even_if_it_cannot_be_parsed() {
     for plaintext in ["", "not xml at all", "<xml><a>", "<!DOCTYPE x><xml/>"] {
         let job = queued(&running, Lane::Low, plaintext).await;
         let expected = json!({ "kind": "unparsed", "corp": CORP_ID, "plaintext": plaintext });
-        assert_eq!((job.kind.as_str(), job.payload), (APP_EVENT, expected));
+        assert_eq!((job.kind.as_str(), job.payload), (StoreEvent::KIND, expected));
         assert_eq!(job.dedup.unwrap().len(), 40);
     }
     let job = queued(&running, Lane::Low, b"\xff\x00<xml>").await;

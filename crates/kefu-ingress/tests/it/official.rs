@@ -1,6 +1,6 @@
 //! The samples that Tencent publishes with doc 91144.
 
-use kefu_ingress::APP_EVENT;
+use kefu_jobs::{JobKind, StoreEvent};
 use kefu_process::clock;
 use kefu_queue::Lane;
 use serde_json::json;
@@ -36,7 +36,10 @@ async fn the_message_is_queued_with_its_hash_and_its_bytes() {
         .await;
     assert_eq!((answer.status, answer.text()), (200, "success"));
     let job = running.take(Lane::Medium).await;
-    assert_eq!((job.kind.as_str(), job.app.as_str()), (APP_EVENT, "default"));
+    assert_eq!(
+        (job.kind.as_str(), job.app.as_str()),
+        (StoreEvent::KIND, "default")
+    );
     assert_eq!((job.attempt, job.replay), (1, 0));
     assert_eq!(
         job.dedup.as_deref(),

@@ -3,7 +3,10 @@
 
 use std::time::Duration;
 
-use super::{DeadLetterRow, JobRow, LetterState, StoredLetter, letter_columns};
+use kefu_domain::RowRef;
+
+use super::{DeadLetterRow, LetterState, StoredLetter, letter_columns};
+use crate::conversation::parts_of;
 use crate::sql::values;
 use crate::store::transact;
 use crate::{Store, StoreError};
@@ -92,12 +95,12 @@ impl Store {
     /// Gives the row of a replayed job a fresh start: no failures, due in 30 s should the job not reach anybody before.
     /// Messages of a conversation that were given up without a part of their reply having left are owed again, unless they were recalled or somebody
     /// has answered later ones. False when there is no such row.
-    pub async fn restart_row(&self, row: &JobRow<'_>) -> Result<bool, StoreError> {
+    pub async fn restart_row(&self, row: &RowRef) -> Result<bool, StoreError> {
         const ACCOUNT: &str = "
             UPDATE account SET failures = 0, wake_backoff = 60000,
                 wake_at = CASE WHEN lease_until > now_ms THEN wake_at ELSE now_ms + 30000 END
             FROM clock
-            WHERE app = $1 AND account = $2";
+            WHERE corp = $1 AND account = $2";
         const CONVERSATION: &str = "
             UPDATE conversation SET failures = 0, own_failures = 0, wake_backoff = 60000, wanted = wanted + 1,
                 wake_at = CASE WHEN lease_until > now_ms THEN wake_at ELSE now_ms + 30000 END
@@ -116,13 +119,13 @@ impl Store {
                     WHERE later.corp = $1 AND later.account = $2 AND later.customer = $3
                         AND later.seq > message.seq
                         AND (later.origin = 'servicer' OR later.handled IN ('answered', 'human', 'pool')))";
-        match *row {
-            JobRow::Account { app, account } => Ok(0 < self.execute(ACCOUNT, values![app, account]).await?),
-            JobRow::Conversation {
-                corp,
-                account,
-                customer,
-            } => transact!(self, session => {
+        match row {
+            RowRef::Account { corp, account } => {
+                let values = values![corp.as_str(), account.as_str()];
+                Ok(0 < self.execute(ACCOUNT, values).await?)
+            }
+            RowRef::Conversation(key) => transact!(self, session => {
+                let (corp, account, customer) = parts_of(key);
                 let values = values![corp, account, customer];
                 let found = session.execute(CONVERSATION, values).await?;
                 session.execute(OWED_AGAIN, values).await?;

@@ -1,9 +1,8 @@
 use std::time::Duration;
 
-use kefu_domain::{Handled, Millis};
+use kefu_domain::{CorpId, Handled, Millis, RowRef};
 use kefu_store::{
-    AcquiredConversation, DeadLetterRow, JobRow, LetterQuery, LetterState, Moment, NewDeadLetter, Released,
-    Store,
+    AcquiredConversation, DeadLetterRow, LetterQuery, LetterState, Moment, NewDeadLetter, Released, Store,
 };
 
 use crate::harness::*;
@@ -20,6 +19,7 @@ conformance!(
     a_crash_counts_once_on_the_row,
     a_dead_jobs_lease_ends_with_its_letter,
     an_account_that_keeps_crashing_wakes_less_often,
+    an_account_is_found_under_whatever_name_its_app_has,
     a_restarted_account_is_due_without_failures,
     a_restarted_conversation_owes_what_was_given_up,
     what_somebody_dealt_with_is_not_owed_again,
@@ -71,11 +71,16 @@ async fn taken(database: &Database) -> Vec<DeadLetterRow> {
     database.store.take_replays(10, LEASE).await.unwrap()
 }
 
-const TURN: JobRow<'_> = JobRow::Conversation {
-    corp: "ww1",
-    account: "wk1",
-    customer: "wm1",
-};
+fn conversation(customer: &str) -> RowRef {
+    RowRef::Conversation(key(customer))
+}
+
+fn pulled_account() -> RowRef {
+    RowRef::Account {
+        corp: corp(),
+        account: account(),
+    }
+}
 
 async fn a_letter_keeps_its_story(database: &Database) {
     let seq = archive(database, &letter("j1")).await;
@@ -281,7 +286,7 @@ async fn messages_given_up_have_their_letter_at_once(database: &Database) {
 }
 
 /// Whether the letter was new, and the row's failures.
-async fn crashed(store: &Store, job_id: &str, row: &JobRow<'_>) -> (bool, u32) {
+async fn crashed(store: &Store, job_id: &str, row: &RowRef) -> (bool, u32) {
     let crash = store.archive_crashed(&letter(job_id), row).await.unwrap();
     (crash.is_new, crash.failures)
 }
@@ -289,25 +294,22 @@ async fn crashed(store: &Store, job_id: &str, row: &JobRow<'_>) -> (bool, u32) {
 async fn a_dead_jobs_lease_ends_with_its_letter(database: &Database) {
     let store = &database.store;
     pull(store, vec![says("m1", "wm1", "one", database.now().await)]).await;
-    let account = JobRow::Account {
-        app: "default",
-        account: "wk1",
-    };
+    let account = pulled_account();
     let (mine, pulling) = (turn(store, "wm1", "t1").await, win(store, "s1").await);
     // Letters of others leave it to its holder.
-    crashed(store, "t0", &TURN).await;
+    crashed(store, "t0", &conversation("wm1")).await;
     crashed(store, "s0", &account).await;
     assert!(store.extend_conversation(&mine.lease, LEASE).await.unwrap());
     assert!(store.extend_account(&pulling, LEASE).await.unwrap());
     // Its own end it: whoever still runs it writes nothing, and the next to come gets the row.
-    crashed(store, "t1", &TURN).await;
+    crashed(store, "t1", &conversation("wm1")).await;
     crashed(store, "s1", &account).await;
     assert!(!store.extend_conversation(&mine.lease, LEASE).await.unwrap());
     assert!(!store.extend_account(&pulling, LEASE).await.unwrap());
     assert_eq!(turn(store, "wm1", "t2").await.lease.fence, mine.lease.fence + 2);
     assert_eq!(win(store, "s2").await.fence, pulling.fence + 2);
     // Repeated, it is of no concern to who holds the row by now.
-    assert_eq!(crashed(store, "t1", &TURN).await, (false, 2));
+    assert_eq!(crashed(store, "t1", &conversation("wm1")).await, (false, 2));
     assert!(matches!(
         acquire(store, "wm1", "t3").await,
         AcquiredConversation::Held
@@ -318,10 +320,10 @@ async fn a_crash_counts_once_on_the_row(database: &Database) {
     let store = &database.store;
     pull(store, vec![says("m1", "wm1", "one", database.now().await)]).await;
     let before = database.now().await;
-    assert_eq!(crashed(store, "j1", &TURN).await, (true, 1));
+    assert_eq!(crashed(store, "j1", &conversation("wm1")).await, (true, 1));
     // The letter comes again: it was archived, and its row has counted it. What follows from the count may not have
     // been done.
-    assert_eq!(crashed(store, "j1", &TURN).await, (false, 1));
+    assert_eq!(crashed(store, "j1", &conversation("wm1")).await, (false, 1));
     assert_eq!(database.number("SELECT failures FROM conversation").await, 1);
     assert_eq!(
         database.text("SELECT first_error FROM conversation").await,
@@ -329,11 +331,7 @@ async fn a_crash_counts_once_on_the_row(database: &Database) {
     );
     let wake_at = database.number("SELECT wake_at FROM conversation").await;
     assert!((before.0 + 4_000..before.0 + 60_000).contains(&wake_at));
-    let nobody = JobRow::Conversation {
-        corp: "ww1",
-        account: "wk1",
-        customer: "wm9",
-    };
+    let nobody = conversation("wm9");
     assert_eq!(crashed(store, "j2", &nobody).await, (true, 0));
     assert_eq!(crashed(store, "j2", &nobody).await, (false, 0));
     assert_eq!(store.totals().await.unwrap().dead_letters, 2);
@@ -342,10 +340,7 @@ async fn a_crash_counts_once_on_the_row(database: &Database) {
 async fn an_account_that_keeps_crashing_wakes_less_often(database: &Database) {
     let store = &database.store;
     win(store, "sync").await;
-    let row = JobRow::Account {
-        app: "default",
-        account: "wk1",
-    };
+    let row = pulled_account();
     for count in 1..=6 {
         let id = format!("j{count}");
         assert_eq!(crashed(store, &id, &row).await, (true, count));
@@ -360,6 +355,15 @@ async fn an_account_that_keeps_crashing_wakes_less_often(database: &Database) {
     }
 }
 
+async fn an_account_is_found_under_whatever_name_its_app_has(database: &Database) {
+    let store = &database.store;
+    win(store, "sync").await;
+    database.sql("UPDATE account SET app = 'renamed'").await;
+    assert_eq!(crashed(store, "j1", &pulled_account()).await, (true, 1));
+    assert!(store.restart_row(&pulled_account()).await.unwrap());
+    assert_eq!(database.number("SELECT failures FROM account").await, 0);
+}
+
 async fn a_restarted_account_is_due_without_failures(database: &Database) {
     let store = &database.store;
     let lease = win(store, "sync").await;
@@ -367,10 +371,7 @@ async fn a_restarted_account_is_due_without_failures(database: &Database) {
         .fail_account(&lease, Duration::from_secs(600), "no")
         .await
         .unwrap();
-    let row = JobRow::Account {
-        app: "default",
-        account: "wk1",
-    };
+    let row = pulled_account();
     assert!(store.restart_row(&row).await.unwrap());
     assert_eq!(database.number("SELECT failures FROM account").await, 0);
     let wait = database.number("SELECT wake_at FROM account").await - database.now().await.0;
@@ -381,9 +382,9 @@ async fn a_restarted_account_is_due_without_failures(database: &Database) {
     assert!(store.restart_row(&row).await.unwrap());
     assert_eq!(database.number("SELECT wake_at FROM account").await, until);
     assert!(store.extend_account(&lease, LEASE).await.unwrap());
-    let other = JobRow::Account {
-        app: "other",
-        account: "wk1",
+    let other = RowRef::Account {
+        corp: CorpId::parse("ww2").unwrap(),
+        account: account(),
     };
     assert!(!store.restart_row(&other).await.unwrap());
 }
@@ -410,13 +411,13 @@ async fn a_restarted_conversation_owes_what_was_given_up(database: &Database) {
             .unwrap(),
         Some(3)
     );
-    assert!(store.restart_row(&TURN).await.unwrap());
+    assert!(store.restart_row(&conversation("wm1")).await.unwrap());
     let again = turn(store, "wm1", "t2").await;
     assert_eq!((owed(&again), again.failures), (vec!["m1", "m2"], 0));
     let parts = decide(store, &again, &["c"]).await;
     assert_eq!(parts.len(), 1);
     // Asked for twice, answered once.
-    store.restart_row(&TURN).await.unwrap();
+    store.restart_row(&conversation("wm1")).await.unwrap();
     let fresh = reload(store, &again.lease).await;
     assert_eq!((owed(&fresh), fresh.open_parts.len()), (vec![], 1));
     let released = store
@@ -439,7 +440,7 @@ async fn what_somebody_dealt_with_is_not_owed_again(database: &Database) {
         .await
         .unwrap();
     database.sql("UPDATE message SET handled = 'failed'").await;
-    store.restart_row(&TURN).await.unwrap();
+    store.restart_row(&conversation("wm1")).await.unwrap();
     assert_eq!(database.handled("m1").await, "failed");
     // A person wrote later.
     pull(store, vec![says("m2", "wm2", "one", now)]).await;
@@ -449,17 +450,9 @@ async fn what_somebody_dealt_with_is_not_owed_again(database: &Database) {
         .await
         .unwrap();
     pull(store, vec![servicer_says("m3", "wm2", now)]).await;
-    let row = JobRow::Conversation {
-        corp: "ww1",
-        account: "wk1",
-        customer: "wm2",
-    };
+    let row = conversation("wm2");
     store.restart_row(&row).await.unwrap();
     assert_eq!(database.handled("m2").await, "failed");
-    let nobody = JobRow::Conversation {
-        corp: "ww1",
-        account: "wk1",
-        customer: "wm9",
-    };
+    let nobody = conversation("wm9");
     assert!(!store.restart_row(&nobody).await.unwrap());
 }

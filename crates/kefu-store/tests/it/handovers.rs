@@ -1,7 +1,7 @@
 use std::time::Duration;
 
-use kefu_domain::{CancelReason, Handled, Purpose, Step};
-use kefu_store::{Due, Handover, HandoverEnd, JobRow, Owed, PartOutcome, PoolCode, Released, Turn, Whose};
+use kefu_domain::{CancelReason, Handled, Purpose, RowRef, Step};
+use kefu_store::{Due, Handover, HandoverEnd, Owed, PartOutcome, PoolCode, Released, Turn, Whose};
 
 use crate::harness::*;
 
@@ -279,11 +279,7 @@ async fn a_hand_over_given_up_after_its_text_failed_can_be_replayed(database: &D
         .give_up_conversation(&turn.lease, Handled::Failed, None)
         .await;
     assert_eq!(ended.unwrap(), Some(1));
-    let row = JobRow::Conversation {
-        corp: "ww1",
-        account: "wk1",
-        customer: "wm1",
-    };
+    let row = RowRef::Conversation(key("wm1"));
     assert!(store.restart_row(&row).await.unwrap());
     let turn = crate::harness::turn(store, "wm1", "t2").await;
     assert_eq!(owed(&turn), ["m1"], "nothing has left, so it is owed again");

@@ -1,22 +1,16 @@
 //! `kf.notice`: one text to a customer who waits in the pool, on the code WeCom gave for the move. Tried once, and only
 //! while nobody has come (doc 96428).
 
-use std::time::Duration;
-
-use anyhow::anyhow;
-use kefu_domain::Millis;
+use kefu_jobs::{JobKind, PUBLISH_WITHIN, SayNotice};
 use kefu_process::crash::crash_point;
-use kefu_process::{clock, trace};
-use kefu_queue::{Job, Lane, Verdict};
+use kefu_queue::{Job, Verdict};
 use kefu_store::{Notice, NoticeOutcome};
 use kefu_wecom::ApiError;
 use kefu_wecom::client::{ServiceState, StateNow};
 use metrics::counter;
-use serde::Deserialize;
-use serde_json::json;
 use tracing::{info, warn};
 
-use super::KF_NOTICE;
+use super::fresh;
 use super::on_event::{self, OnEvent, Said};
 use crate::apps::App;
 use crate::calls::call;
@@ -25,32 +19,17 @@ use crate::outcome::{Fault, JobError};
 use crate::pause::Api;
 use crate::turn::is_gone;
 
-const PUBLISH_WITHIN: Duration = Duration::from_secs(5);
-
-#[derive(Deserialize)]
-struct Payload {
-    id: String,
-}
-
-/// The job for a notice that was stored.
-pub(crate) fn job(app: &str, id: &str) -> Job {
-    let payload = json!({ "id": id });
-    let mut job = Job::new(KF_NOTICE, app, Lane::Medium, payload, Millis(clock::now_ms()));
-    job.trace = trace::current_traceparent();
-    job
-}
-
 /// Publishes the job of a notice that is due; should that fail, its row wakes.
-pub(crate) async fn hurry(context: &Context, app: &str, id: &str) {
-    if let Err(error) = context.queue.publish(&job(app, id), PUBLISH_WITHIN).await {
+pub(crate) async fn hurry(context: &Context, app: &str, id: String) {
+    let job = fresh(&SayNotice { id }, app);
+    if let Err(error) = context.queue.publish(&job, PUBLISH_WITHIN).await {
         warn!("notice not published, its row will wake: {error}");
     }
 }
 
 pub(super) async fn run(context: &Context, job: &Job) -> Result<Verdict, JobError> {
-    let payload = Payload::deserialize(&job.payload)
-        .map_err(|_| JobError::Dead(anyhow!("payload of a notice does not read")))?;
-    let Some(notice) = context.store.notice(&payload.id).await? else {
+    let SayNotice { id } = SayNotice::read(job)?;
+    let Some(notice) = context.store.notice(&id).await? else {
         return Ok(Verdict::Done);
     };
     let Some(app) = context.apps.of_row(&notice.app, &notice.corp, &notice.account) else {

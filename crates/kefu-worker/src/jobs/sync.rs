@@ -3,22 +3,18 @@
 //! The job is only a wake-up. Who finds the account held leaves a note on the row and is done; the holder pulls
 //! again until nobody has left a note since its last pull.
 
-use std::time::Duration;
-
 use anyhow::anyhow;
 use kefu_domain::{AccountId, CorpId, Millis};
+use kefu_jobs::{JobKind, PUBLISH_WITHIN, SyncAccount, stand_in};
 use kefu_process::crash::crash_point;
-use kefu_process::{clock, trace};
 use kefu_queue::{Job, Lane, PublishError, Verdict};
 use kefu_store::{AccountLease, AccountRow, AcquireAccount, AcquiredAccount};
-use serde::Deserialize;
-use serde_json::json;
 use tracing::{debug, error, info, warn};
 
-use super::{KF_SYNC, SWEPT_ATTEMPT};
+use super::fresh;
 use crate::apps::App;
 use crate::away;
-use crate::catch_up::{CatchUp, Note};
+use crate::catch_up::CatchUp;
 use crate::context::Context;
 use crate::lease::{LEASE, guarded};
 use crate::letter::OUT_OF_ATTEMPTS;
@@ -26,31 +22,17 @@ use crate::outcome::{Fault, JobError};
 use crate::pull::{Pulled, pull};
 use crate::row::{after_failure, contained};
 
-const PUBLISH_WITHIN: Duration = Duration::from_secs(10);
-
-#[derive(Deserialize)]
-struct Payload {
-    /// Absent: all accounts of the app.
-    account: Option<String>,
-    /// The callback's, good for 10 min.
-    token: Option<String>,
-    /// What the runs before this one have met, for a long stream.
-    late: Option<Note>,
-}
-
 pub(super) async fn run(context: &Context, job: &Job, redelivered: bool) -> Result<Verdict, JobError> {
-    let payload = Payload::deserialize(&job.payload)
-        .map_err(|_| JobError::Dead(anyhow!("payload of a pull does not read")))?;
-    let Some(account) = payload.account.filter(|account| !account.is_empty()) else {
+    let asked = SyncAccount::read(job)?;
+    let Some(account) = asked.account else {
         // The token is the app's, not the account's.
-        let token = payload.token.as_deref().map(|token| (token, job.received_at));
+        let token = asked.token.as_deref().map(|token| (token, job.received_at));
         match context.apps.get(&job.app) {
             Some(_) => wake_accounts_of(context, &job.app, token).await?,
             None => wake_rows_of(context, &job.app, token).await?,
         }
         return Ok(Verdict::Done);
     };
-    let account = AccountId::parse(&account).map_err(|error| JobError::Dead(error.into()))?;
     let app = app_of(context, &job.app, &account).await?;
     if !app.serves(&account) {
         debug!(account.id = %account, "account is not among apps.{}.accounts", app.name);
@@ -62,11 +44,11 @@ pub(super) async fn run(context: &Context, job: &Job, redelivered: bool) -> Resu
         app: &app.name,
         job_id: &job.id,
         redelivered,
-        token: payload.token.as_deref(),
+        token: asked.token.as_deref(),
         received_at: job.received_at,
         lease: LEASE,
     };
-    let catch_up = CatchUp::after(payload.late);
+    let catch_up = CatchUp::after(asked.late);
     // What was begun before may have noted its failure and published no copy.
     let is_first = job.attempt == 1 && !redelivered;
     let acquired = context.store.acquire_account(ask).await;
@@ -193,8 +175,12 @@ async fn succeed(
     // Released first: the successor must not find the lease held and leave.
     context.store.yield_account(lease).await?;
     crash_point("account_yielded");
-    let mut successor = job(app, &lease.account, lane, None);
-    successor.payload["late"] = json!(catch_up.note());
+    let mut asked = of_account(app, &lease.account);
+    asked.late = catch_up.note();
+    let successor = Job {
+        lane,
+        ..fresh(&asked, &app.name)
+    };
     if let Err(error) = context.queue.publish(&successor, PUBLISH_WITHIN).await {
         warn!("successor not published, the row will wake: {error}");
         catch_up.tell_so_far(&lease.account);
@@ -211,8 +197,7 @@ pub(crate) async fn wake_account(
 ) -> Result<(), PublishError> {
     match context.apps.of_row(app, corp, account) {
         Some(app) => {
-            let mut job = job(app, account, Lane::High, None);
-            job.attempt = SWEPT_ATTEMPT;
+            let job = stand_in(fresh(&of_account(app, account), &app.name));
             context.queue.publish(&job, PUBLISH_WITHIN).await
         }
         None => Ok(()),
@@ -266,14 +251,22 @@ async fn publish(
     lane: Lane,
     token: Option<(&str, Millis)>,
 ) -> Result<(), PublishError> {
-    let job = job(app, account, lane, token);
+    let asked = SyncAccount {
+        token: token.map(|(token, _)| token.to_owned()),
+        ..of_account(app, account)
+    };
+    let mut job = fresh(&asked, &app.name);
+    job.lane = lane;
+    if let Some((_, called_at)) = token {
+        job.received_at = called_at;
+    }
     context.queue.publish(&job, PUBLISH_WITHIN).await
 }
 
-fn job(app: &App, account: &AccountId, lane: Lane, token: Option<(&str, Millis)>) -> Job {
-    let payload = json!({ "account": account.as_str(), "token": token.map(|(token, _)| token) });
-    let received_at = token.map_or(Millis(clock::now_ms()), |(_, at)| at);
-    let mut job = Job::new(KF_SYNC, &app.name, lane, payload, received_at);
-    job.trace = trace::current_traceparent();
-    job
+fn of_account(app: &App, account: &AccountId) -> SyncAccount {
+    SyncAccount {
+        corp: Some(app.corp.clone()),
+        account: Some(account.clone()),
+        ..SyncAccount::default()
+    }
 }

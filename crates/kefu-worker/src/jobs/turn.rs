@@ -1,10 +1,10 @@
 //! `kf.turn`: drains one conversation under the lease on its row.
 
 use anyhow::anyhow;
-use kefu_domain::{AccountId, ConversationKey, CorpId, CustomerId, Handled, InvalidId, counted};
+use kefu_domain::{Handled, counted};
+use kefu_jobs::{DrainConversation, JobKind};
 use kefu_queue::{Job, Verdict};
 use kefu_store::{AcquiredConversation, ConversationLease, Turn, TurnLimits, Whose};
-use serde::Deserialize;
 use tracing::{Span, debug, error, field, warn};
 
 use crate::context::Context;
@@ -19,27 +19,8 @@ use crate::turn::drain;
 /// some would count as answered which it never saw.
 pub(crate) const OWED_MAX: u32 = PROMPT_LINES_MAX as u32;
 
-#[derive(Deserialize)]
-struct Payload {
-    corp: String,
-    account: String,
-    customer: String,
-}
-
-impl Payload {
-    fn key(&self) -> Result<ConversationKey, InvalidId> {
-        Ok(ConversationKey {
-            corp: CorpId::parse(&self.corp)?,
-            account: AccountId::parse(&self.account)?,
-            customer: CustomerId::parse(&self.customer)?,
-        })
-    }
-}
-
 pub(super) async fn run(context: &Context, job: &Job, redelivered: bool) -> Result<Verdict, JobError> {
-    let payload = Payload::deserialize(&job.payload)
-        .map_err(|_| JobError::Dead(anyhow!("payload of a turn does not read")))?;
-    let key = payload.key().map_err(|error| JobError::Dead(error.into()))?;
+    let key = DrainConversation::read(job)?.key();
     Span::current().record("account.id", field::display(&key.account));
     let limits = limits(context);
     let acquired = context

@@ -2,18 +2,15 @@
 
 use std::time::Duration;
 
-use anyhow::anyhow;
 use kefu_domain::Millis;
+use kefu_jobs::{JobKind, SayWelcome};
+use kefu_process::clock;
 use kefu_process::crash::crash_point;
-use kefu_process::{clock, trace};
-use kefu_queue::{Job, Lane, Verdict};
+use kefu_queue::{Job, Verdict};
 use kefu_store::{Welcome, WelcomeOutcome};
 use metrics::counter;
-use serde::Deserialize;
-use serde_json::json;
 use tracing::info;
 
-use super::KF_WELCOME;
 use super::on_event::{self, OnEvent, Said};
 use crate::context::Context;
 use crate::outcome::JobError;
@@ -21,28 +18,9 @@ use crate::outcome::JobError;
 /// Older ones are not even tried. The server is the judge; this only allows for clocks that differ.
 const AGE_MAX: Duration = Duration::from_secs(40);
 
-#[derive(Deserialize)]
-struct Payload {
-    id: String,
-}
-
-/// The job for a welcome that was stored.
-pub(crate) fn job(app: &str, id: &str) -> Job {
-    let mut job = Job::new(
-        KF_WELCOME,
-        app,
-        Lane::High,
-        json!({ "id": id }),
-        Millis(clock::now_ms()),
-    );
-    job.trace = trace::current_traceparent();
-    job
-}
-
 pub(super) async fn run(context: &Context, job: &Job) -> Result<Verdict, JobError> {
-    let payload = Payload::deserialize(&job.payload)
-        .map_err(|_| JobError::Dead(anyhow!("payload of a welcome does not read")))?;
-    let Some(welcome) = context.store.take_welcome(&payload.id).await? else {
+    let SayWelcome { id } = SayWelcome::read(job)?;
+    let Some(welcome) = context.store.take_welcome(&id).await? else {
         return Ok(Verdict::Done);
     };
     crash_point("welcome_taken");

@@ -222,7 +222,7 @@ async fn end(
         context.state.note_said(&turn.lease.key, &asked, now()).await;
     }
     if let Some(id) = ended.notice {
-        hurry_notice(context, &app.name, &id).await;
+        hurry_notice(context, &app.name, id).await;
     }
     Ok(Left::More)
 }

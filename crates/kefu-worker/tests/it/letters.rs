@@ -3,10 +3,11 @@
 use std::time::Duration;
 
 use kefu_domain::Millis;
+use kefu_jobs::{DrainConversation, JobKind};
 use kefu_process::clock;
 use kefu_queue::{Job, Lane, Settled, Verdict};
 use kefu_simulator::Effect;
-use kefu_store::{JobRow, LetterState, NewDeadLetter};
+use kefu_store::{LetterState, NewDeadLetter};
 use serde_json::json;
 use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
@@ -193,12 +194,7 @@ async fn s16_a_turn_whose_letter_was_archived_and_no_more_is_given_up_all_the_sa
     let mut kefu = Kefu::with(|setup| setup.set("conversation.merge_window", "8s")).await;
     let turn = owed_turn(&mut kefu).await;
     crash(&kefu, &turn).await;
-    let text = |field: &str| turn.payload[field].as_str().unwrap();
-    let row = JobRow::Conversation {
-        corp: text("corp"),
-        account: text("account"),
-        customer: text("customer"),
-    };
+    let row = DrainConversation::read(&turn).unwrap().row();
     kefu.change("UPDATE conversation SET failures = 3, own_failures = 3")
         .await;
     let raw = turn.encode();

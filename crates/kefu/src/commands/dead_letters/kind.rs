@@ -1,8 +1,8 @@
 //! A kind that no letter can have is a slip of the hand, and an empty list would hide it.
 
+use kefu_jobs::KINDS;
 use kefu_process::ExitError;
 use kefu_store::{LetterQuery, Store};
-use kefu_worker::JOB_KINDS;
 
 use crate::cli::LetterFilterArgs;
 use crate::commands::store::explained;
@@ -46,7 +46,7 @@ pub(super) async fn check(store: &Store, filter: &LetterFilterArgs) -> anyhow::R
 
 /// What Kefu itself publishes.
 fn known() -> impl Iterator<Item = &'static str> {
-    JOB_KINDS.into_iter().chain([NO_JOB])
+    KINDS.into_iter().chain([NO_JOB])
 }
 
 fn meant(kind: &str) -> Option<&'static str> {

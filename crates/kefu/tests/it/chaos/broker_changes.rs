@@ -137,7 +137,10 @@ async fn s10_a_queue_without_a_majority_holds_up_no_other_lane() {
     };
     let suspend = to_the_low_lane("suspend");
     siege.broker.rabbitmqctl(&["eval", &suspend]).await;
-    siege.broker.rabbitmqctl(&["close_all_connections", "trial"]).await;
+    siege
+        .broker
+        .rabbitmqctl(&["close_all_connections", "trial"])
+        .await;
     tokio::time::sleep(Duration::from_secs(5)).await;
     let connected = siege.workers_said(CONNECTED);
     let silent_at = Instant::now();
@@ -145,9 +148,15 @@ async fn s10_a_queue_without_a_majority_holds_up_no_other_lane() {
     tokio::time::sleep_until(silent_at + SILENT).await;
     // Each worker may ask once before it knows, and no more.
     let connections = siege.workers_said(CONNECTED) - connected;
-    assert!(connections <= siege.play.workers.len(), "{connections} new connections");
+    assert!(
+        connections <= siege.play.workers.len(),
+        "{connections} new connections"
+    );
     let meanwhile = siege.play.answered().await - answered;
-    assert!(500 < meanwhile, "{meanwhile} answered while the low lane was silent");
+    assert!(
+        500 < meanwhile,
+        "{meanwhile} answered while the low lane was silent"
+    );
     let resume = to_the_low_lane("resume");
     siege.broker.rabbitmqctl(&["eval", &resume]).await;
     let resumed_at = Instant::now();

@@ -12,6 +12,7 @@ const IMPORTS: &[(&str, &[&str])] = &[
     ("kefu-settings", &[]),
     ("kefu-process", &["kefu-settings"]),
     ("kefu-queue", &["kefu-domain", "kefu-settings"]),
+    ("kefu-jobs", &["kefu-domain", "kefu-queue"]),
     ("kefu-state", &["kefu-domain", "kefu-settings"]),
     ("kefu-store", &["kefu-domain", "kefu-settings"]),
     // Neither the database nor Redis: a callback is answered without them.
@@ -19,6 +20,7 @@ const IMPORTS: &[(&str, &[&str])] = &[
         "kefu-ingress",
         &[
             "kefu-domain",
+            "kefu-jobs",
             "kefu-process",
             "kefu-queue",
             "kefu-settings",
@@ -29,6 +31,7 @@ const IMPORTS: &[(&str, &[&str])] = &[
         "kefu-worker",
         &[
             "kefu-domain",
+            "kefu-jobs",
             "kefu-process",
             "kefu-queue",
             "kefu-settings",
@@ -43,6 +46,7 @@ const IMPORTS: &[(&str, &[&str])] = &[
         &[
             "kefu-domain",
             "kefu-ingress",
+            "kefu-jobs",
             "kefu-process",
             "kefu-queue",
             "kefu-settings",
