@@ -57,7 +57,7 @@ pub(crate) async fn receive(
     Ok("success")
 }
 
-/// Returns what kind of callback it was.
+/// Returns what kind of callback it was, as label of a metric.
 async fn accept(
     ingress: &Ingress,
     app: &App,
@@ -97,7 +97,7 @@ async fn accept(
         "queued callback {kind} as job {}",
         job.id
     );
-    Ok(kind)
+    Ok(ingress.lanes.label(kind))
 }
 
 fn open_query(app: &App, request: &HttpRequest) -> Result<Vec<u8>, CallbackError> {

@@ -9,7 +9,7 @@ use crate::apps::App;
 use crate::lanes::Lanes;
 
 /// What stands for the kind of a plaintext that cannot be parsed.
-const UNPARSED: &str = "unparsed";
+pub(crate) const UNPARSED: &str = "unparsed";
 
 /// Longest id of a user, in bytes; WeCom's have 64. What is longer stands in the plaintext alone: twice it would not fit
 /// into a job.
@@ -17,7 +17,7 @@ const USER_BYTES_MAX: usize = 128;
 
 /// An opened callback and the job that deals with it.
 pub(crate) struct Event {
-    /// WeCom's name for it, such as `event.click`; bounded, so it can be a metric label.
+    /// WeCom's name for it, such as `event.click`; bounded.
     pub(crate) kind: String,
     pub(crate) job: Job,
 }

@@ -1,22 +1,32 @@
 //! Which lane a callback goes to.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use kefu_queue::Lane;
 use kefu_settings::SettingsError;
 use kefu_wecom::CallbackEvent;
 
+use crate::job::UNPARSED;
+
 /// The table `ingress.lanes`, checked.
 #[derive(Clone, Debug)]
 pub(crate) struct Lanes {
     by_name: BTreeMap<String, Lane>,
+    /// The same names in lower case.
+    names: BTreeSet<String>,
     default: Lane,
 }
+
+/// Kinds that are labels of metrics beside those of the table.
+const LABELS: [&str; 2] = ["event.kf_msg_or_event", UNPARSED];
+/// The label of all other kinds: who can sign a callback could make up any number of them.
+const OTHER: &str = "other";
 
 impl Lanes {
     pub(crate) fn parse(table: &BTreeMap<String, String>) -> Result<Lanes, SettingsError> {
         let mut lanes = Lanes {
             by_name: BTreeMap::new(),
+            names: BTreeSet::new(),
             default: Lane::Low,
         };
         for (name, lane) in table {
@@ -27,6 +37,7 @@ impl Lanes {
                 "default" => lanes.default = lane,
                 name => {
                     lanes.by_name.insert(name.to_owned(), lane);
+                    lanes.names.insert(name.to_ascii_lowercase());
                 }
             }
         }
@@ -52,6 +63,15 @@ impl Lanes {
         })
         .copied()
         .unwrap_or(self.default)
+    }
+
+    /// A kind as label of a metric: one whose name is in the table, else `other`.
+    pub(crate) fn label(&self, kind: String) -> String {
+        let name = ["event.", "suite."]
+            .iter()
+            .find_map(|prefix| kind.strip_prefix(prefix));
+        let is_known = self.names.contains(name.unwrap_or(&kind)) || LABELS.contains(&kind.as_str());
+        if is_known { kind } else { OTHER.to_owned() }
     }
 
     pub(crate) fn default_lane(&self) -> Lane {
@@ -101,6 +121,24 @@ mod tests {
         );
         check("<xml><MsgType>location</MsgType></xml>", Lane::Medium);
         check("<xml><InfoType>suite_ticket</InfoType></xml>", Lane::Low);
+    }
+
+    #[test]
+    fn only_names_of_the_table_are_labels() {
+        let lanes = lanes(&[("click", "medium"), ("LOCATION", "low"), ("default", "low")]).unwrap();
+        let check = |kind: &str, expected: &str| assert_eq!(lanes.label(kind.to_owned()), expected);
+        for known in [
+            "click",
+            "event.click",
+            "event.location",
+            "unparsed",
+            "event.kf_msg_or_event",
+        ] {
+            check(known, known);
+        }
+        for made_up in ["event.a1", "a1", "default", "event.default", "suite.a1", ""] {
+            check(made_up, "other");
+        }
     }
 
     #[test]

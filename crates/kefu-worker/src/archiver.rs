@@ -17,7 +17,7 @@ use tokio_util::sync::CancellationToken;
 use tracing::{error, warn};
 
 use crate::context::Context;
-use crate::jobs::turn_limits;
+use crate::jobs::{kind_label, turn_limits};
 use crate::lease::LEASE;
 use crate::letter::{Story, row_of};
 
@@ -115,7 +115,7 @@ async fn file(context: &Context, letter: &Delivery) -> Result<(), KeepError> {
 
 async fn put_back(context: &Context, job: &Job) -> Result<(), PublishError> {
     context.queue.publish(&job.replayed(1), PUBLISH_WITHIN).await?;
-    counter!("kefu_put_back_total", "kind" => job.kind.clone()).increment(1);
+    counter!("kefu_put_back_total", "kind" => kind_label(&job.kind)).increment(1);
     warn!(
         job.id = job.id,
         job.kind = job.kind,

@@ -9,12 +9,19 @@ mod welcome;
 
 use futures::FutureExt;
 use kefu_domain::Millis;
-use kefu_jobs::{DrainConversation, InvalidPayload, JobKind, SayNotice, SayWelcome, StoreEvent, SyncAccount};
+use kefu_jobs::{
+    DrainConversation, InvalidPayload, JobKind, KINDS, SayNotice, SayWelcome, StoreEvent, SyncAccount,
+};
 use kefu_process::{clock, trace};
 use kefu_queue::{Job, Verdict};
 
 use crate::context::Context;
 use crate::outcome::JobError;
+
+/// A kind as label of a metric: whatever else lies in the queue is one.
+pub(crate) fn kind_label(kind: &str) -> &'static str {
+    KINDS.into_iter().find(|known| *known == kind).unwrap_or("other")
+}
 
 pub(crate) use notice::hurry as hurry_notice;
 pub(crate) use sync::{poll_account, wake_account, wake_accounts_of};
@@ -47,5 +54,18 @@ pub(crate) async fn run(
 impl From<InvalidPayload> for JobError {
     fn from(error: InvalidPayload) -> JobError {
         JobError::Dead(error.into())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn kinds_that_nobody_knows_are_one_label() {
+        assert!(KINDS.iter().all(|kind| kind_label(kind) == *kind));
+        for made_up in ["", "kf.sync2", "made.up"] {
+            assert_eq!(kind_label(made_up), "other");
+        }
     }
 }

@@ -12,6 +12,7 @@ use sha1::{Digest, Sha1};
 use tracing::error;
 
 use crate::context::Context;
+use crate::jobs::kind_label;
 
 /// The job can never work as it is.
 pub(crate) const PERMANENT: &str = "permanent";
@@ -141,9 +142,17 @@ impl<'a> Story<'a> {
         let (id, reason) = (self.id.as_str(), self.reason);
         let kind = self.job.map_or("none", |job| job.kind.as_str());
         error!(job.id = id, job.kind = kind, reason, "job {id} is dead: {reason}");
-        counter!("kefu_dead_letters_total", "kind" => kind.to_owned(), "reason" => reason.to_owned())
-            .increment(1);
+        let kind = self.job.map_or("none", |job| kind_label(&job.kind));
+        counter!("kefu_dead_letters_total", "kind" => kind, "reason" => reason_label(reason)).increment(1);
     }
+}
+
+/// A reason as label of a metric: whatever else stands in the queue is one.
+fn reason_label(reason: &str) -> &'static str {
+    REASONS
+        .into_iter()
+        .find(|known| *known == reason)
+        .unwrap_or("other")
 }
 
 /// The row of a job whose truth is a row; `None` for other kinds, and for a pull of all accounts of an app.
@@ -222,5 +231,11 @@ mod tests {
         failed.extra.clear();
         let story = Story::of_job(&failed, OUT_OF_ATTEMPTS, "four");
         assert_eq!(story.letter().first_error, Some("four"));
+    }
+
+    #[test]
+    fn a_reason_from_outside_is_one_label() {
+        assert!(REASONS.iter().all(|reason| reason_label(reason) == *reason));
+        assert_eq!(reason_label("made_up_1"), "other");
     }
 }

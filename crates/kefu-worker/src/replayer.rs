@@ -16,6 +16,7 @@ use tokio_util::sync::CancellationToken;
 use tracing::{error, info, warn};
 
 use crate::context::Context;
+use crate::jobs::kind_label;
 use crate::letter::row_of;
 use crate::outcome::is_away;
 
@@ -102,7 +103,7 @@ async fn replay(context: &Context, letter: &DeadLetterRow) -> Result<(), ReplayE
     }
     crash_point("replay_published");
     context.store.finish_replay(letter.seq).await?;
-    counter!("kefu_replays_total", "kind" => job.kind.clone()).increment(1);
+    counter!("kefu_replays_total", "kind" => kind_label(&job.kind)).increment(1);
     info!(
         letter.id = letter.seq,
         job.id = job.id,

@@ -75,18 +75,15 @@ async fn pass(context: &Context, lane: Lane, consumer: &mut Consumer) -> Pass {
 async fn execute(context: &Context, lane: Lane, delivery: Delivery, pass: Pass) {
     let started_at = Instant::now();
     let (kind, span) = match &delivery.job {
-        Ok(job) => (job.kind.clone(), span(job)),
-        Err(_) => (
-            "unreadable".to_owned(),
-            info_span!("job", job.kind = "unreadable"),
-        ),
+        Ok(job) => (jobs::kind_label(&job.kind), span(job)),
+        Err(_) => ("unreadable", info_span!("job", job.kind = "unreadable")),
     };
     if let Ok(job) = &delivery.job
         && job.attempt == 1
         && !delivery.redelivered
     {
         let waited = Millis(clock::now_ms()).since(job.received_at);
-        histogram!("kefu_job_wait_seconds", "kind" => kind.clone()).record(waited.as_secs_f64());
+        histogram!("kefu_job_wait_seconds", "kind" => kind).record(waited.as_secs_f64());
     }
     let verdict = match &delivery.job {
         Ok(job) => {
@@ -97,7 +94,7 @@ async fn execute(context: &Context, lane: Lane, delivery: Delivery, pass: Pass) 
         Err(error) => unreadable(context, error),
     };
     let outcome = outcome(&verdict);
-    counter!("kefu_jobs_total", "kind" => kind.clone(), "outcome" => outcome).increment(1);
+    counter!("kefu_jobs_total", "kind" => kind, "outcome" => outcome).increment(1);
     histogram!("kefu_job_duration_seconds", "kind" => kind).record(started_at.elapsed().as_secs_f64());
     if matches!(verdict, Verdict::Retry { .. } | Verdict::Dead { .. }) {
         crash_point("job_failed");

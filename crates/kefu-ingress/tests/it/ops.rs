@@ -44,6 +44,25 @@ async fn they_stand_beside_the_callbacks_by_default() {
     running.stop().await;
 }
 
+/// Who holds the key makes up as many kinds as they like, and every label is kept in memory for ever.
+#[tokio::test(flavor = "multi_thread")]
+async fn kinds_that_nobody_listed_are_one_label() {
+    let running = Running::start().await;
+    for number in 0..20 {
+        for plaintext in [
+            format!("<xml><MsgType>made_up_{number}</MsgType></xml>"),
+            format!("<xml><MsgType>event</MsgType><Event>made_up_{number}</Event></xml>"),
+            format!("<xml><InfoType>made_up_{number}</InfoType></xml>"),
+        ] {
+            assert_eq!(running.post(&seal(plaintext)).await.status, 200);
+        }
+    }
+    let metrics = ask(running.address, "/metrics").await;
+    assert!(metrics.text().contains(r#"kind="other",outcome="queued"}"#));
+    assert!(!metrics.text().contains("made_up"), "{}", metrics.text());
+    running.stop().await;
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn with_a_port_of_their_own_the_public_one_tells_little() {
     let running = Running::with(settings().with("ingress.ops_listen", "127.0.0.1:0")).await;
