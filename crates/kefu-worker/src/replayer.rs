@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use kefu_jobs::PUBLISH_WITHIN;
 use kefu_process::crash::crash_point;
+use kefu_process::{Seldom, clock};
 use kefu_queue::{Job, PublishError};
 use kefu_store::{DeadLetterRow, StoreError};
 use metrics::counter;
@@ -25,10 +26,13 @@ const TICK: Duration = Duration::from_secs(1);
 const LETTERS_MAX: u32 = 32;
 /// How long the letters of one take are nobody else's: many times what publishing them takes.
 const LEASE: Duration = Duration::from_secs(60);
+/// Between two lines about what fails at every tick.
+const TOLD_EVERY: Duration = Duration::from_secs(60);
 
 pub(crate) async fn run(context: &Context, stop: CancellationToken) -> anyhow::Result<()> {
     let mut ticks = interval(TICK);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    let failures = Seldom::every(TOLD_EVERY);
     loop {
         tokio::select! {
             biased;
@@ -45,10 +49,14 @@ pub(crate) async fn run(context: &Context, stop: CancellationToken) -> anyhow::R
             outcome = replay_all(context) => match outcome {
                 Ok(()) => (),
                 Err(ReplayError::Store(error)) if is_away(&error) => context.gate.doubt(&error),
-                Err(error) => warn!(
-                    error = &error as &dyn std::error::Error,
-                    "dead letters not published again, they are tried again: {error}"
-                ),
+                Err(error) => {
+                    if let Some(more) = failures.line(clock::now_ms()) {
+                        warn!(
+                            error = &error as &dyn std::error::Error,
+                            more, "dead letters not published again, they are tried again: {error}"
+                        );
+                    }
+                }
             },
         }
     }

@@ -7,6 +7,7 @@ use std::time::Duration;
 use kefu_domain::counted;
 use kefu_jobs::{PUBLISH_WITHIN, SayWelcome};
 use kefu_process::crash::crash_point;
+use kefu_process::{Seldom, clock};
 use kefu_store::Due;
 use metrics::counter;
 use tokio::time::{MissedTickBehavior, interval};
@@ -23,10 +24,22 @@ const TICK: Duration = Duration::from_secs(1);
 const ROWS_MAX: u32 = 200;
 /// At most one account is polled in this time, over all workers.
 const POLL_PACE: Duration = Duration::from_secs(3);
+/// Between two lines about what fails at every tick.
+const TOLD_EVERY: Duration = Duration::from_secs(60);
+
+/// Lines about what fails at every tick.
+struct Failures {
+    sweeps: Seldom,
+    polls: Seldom,
+}
 
 pub(crate) async fn run(context: &Context, stop: CancellationToken) -> anyhow::Result<()> {
     let mut ticks = interval(TICK);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    let failures = Failures {
+        sweeps: Seldom::every(TOLD_EVERY),
+        polls: Seldom::every(TOLD_EVERY),
+    };
     loop {
         tokio::select! {
             biased;
@@ -38,7 +51,7 @@ pub(crate) async fn run(context: &Context, stop: CancellationToken) -> anyhow::R
                 biased;
                 // What was taken and not published costs its rows one backoff.
                 () = stop.cancelled() => return Ok(()),
-                () = sweep(context) => (),
+                () = sweep(context, &failures) => (),
             }
         }
     }
@@ -50,17 +63,20 @@ fn takes_jobs(context: &Context) -> bool {
     queue.connected && !queue.blocked
 }
 
-async fn sweep(context: &Context) {
+async fn sweep(context: &Context, failures: &Failures) {
     if !context.poll_after.is_zero() {
-        poll(context).await;
+        poll(context, failures).await;
     }
     let due = match context.store.due(ROWS_MAX).await {
         Ok(due) => due,
         Err(error) => {
             if is_away(&error) {
                 context.gate.doubt(&error);
-            } else {
-                warn!(error = &error as &dyn std::error::Error, "sweep failed: {error}");
+            } else if let Some(more) = failures.sweeps.line(clock::now_ms()) {
+                warn!(
+                    error = &error as &dyn std::error::Error,
+                    more, "sweep failed: {error}"
+                );
             }
             return;
         }
@@ -110,15 +126,17 @@ async fn sweep(context: &Context) {
 }
 
 /// Pulls an account that no callback has woken for long: a callback may have been lost.
-async fn poll(context: &Context) {
+async fn poll(context: &Context, failures: &Failures) {
     let stale = match context.store.take_stale(context.poll_after, POLL_PACE).await {
         Ok(Some(stale)) => stale,
         Ok(None) => return,
         Err(error) => {
-            warn!(
-                error = &error as &dyn std::error::Error,
-                "no account polled: {error}"
-            );
+            if let Some(more) = failures.polls.line(clock::now_ms()) {
+                warn!(
+                    error = &error as &dyn std::error::Error,
+                    more, "no account polled: {error}"
+                );
+            }
             return;
         }
     };

@@ -8,6 +8,7 @@ mod breakers;
 mod catch_up;
 mod crashes;
 mod events;
+mod failures;
 mod first_run;
 mod flow;
 mod handover;
