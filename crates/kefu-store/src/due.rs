@@ -28,7 +28,10 @@ pub enum Due {
     },
 }
 
-/// Moves `wake_at` on and returns the rows. `$lock` is what the engines differ in: on PostgreSQL a row that
+/// Moves `wake_at` on and returns the rows. At most 200 stands in the text: of a limit that is a value PostgreSQL takes a
+/// tenth of what matches, and after an outage it would rather read the whole table than find so many rows by their keys.
+///
+/// `$lock` is what the engines differ in: on PostgreSQL a row that
 /// somebody works on is left for the next tick, so the sweeper waits for nobody and is part of no deadlock;
 /// SQLite has one writer.
 macro_rules! take_accounts {
@@ -37,12 +40,12 @@ macro_rules! take_accounts {
             "WITH taken AS MATERIALIZED (
                 SELECT corp AS taken_corp, account AS taken_account FROM account
                 WHERE wake_at <= (SELECT now_ms FROM clock)
-                ORDER BY wake_at LIMIT $1 ",
+                ORDER BY wake_at LIMIT 200 ",
             $lock,
-            ")
+            "), first AS (SELECT * FROM taken LIMIT $1)
             UPDATE account SET wake_at = now_ms + wake_backoff,
                 wake_backoff = CASE WHEN wake_backoff < 1800000 THEN wake_backoff * 2 ELSE 3600000 END
-            FROM clock, taken
+            FROM clock, first
             WHERE corp = taken_corp AND account = taken_account
             RETURNING corp, account, app"
         )
@@ -56,12 +59,12 @@ macro_rules! take_conversations {
                 SELECT corp AS taken_corp, account AS taken_account, customer AS taken_customer
                 FROM conversation
                 WHERE wake_at <= (SELECT now_ms FROM clock)
-                ORDER BY wake_at LIMIT $1 ",
+                ORDER BY wake_at LIMIT 200 ",
             $lock,
-            ")
+            "), first AS (SELECT * FROM taken LIMIT $1)
             UPDATE conversation SET wake_at = now_ms + wake_backoff,
                 wake_backoff = CASE WHEN wake_backoff < 1800000 THEN wake_backoff * 2 ELSE 3600000 END
-            FROM clock, taken
+            FROM clock, first
             WHERE corp = taken_corp AND account = taken_account AND customer = taken_customer
             RETURNING corp, account, customer,
                 (SELECT app FROM account
@@ -71,7 +74,7 @@ macro_rules! take_conversations {
 }
 
 impl Store {
-    /// Takes the rows whose `wake_at` has passed, at most `limit`, and moves their `wake_at` on: 60 s, doubling
+    /// Takes the rows whose `wake_at` has passed, at most `limit` and 200 of a kind, and moves their `wake_at` on: 60 s, doubling
     /// to 1 h until a worker takes the row. Publish them after this: a crash in between costs one backoff.
     /// Empty while another process sweeps.
     pub async fn due(&self, limit: u32) -> Result<Vec<Due>, StoreError> {
@@ -118,16 +121,18 @@ async fn alone(session: &mut Session) -> Result<bool, StoreError> {
     Ok(row.is_some_and(|(locked,)| locked))
 }
 
+/// Both conditions on the status: SQLite takes an index of a part of the rows only for the words of that part.
+///
 /// Codes live 20 s, and clocks differ: the server is the judge of the rest. A try whose process died is never known.
 async fn end_welcomes(session: &mut Session) -> Result<(), StoreError> {
     const LATE: &str = "
         UPDATE welcome SET status = 'late', settled_at = now_ms, wake_at = NULL
         FROM clock
-        WHERE status = 'pending' AND event_at <= now_ms - 40000";
+        WHERE status IN ('pending', 'sending') AND status = 'pending' AND event_at <= now_ms - 40000";
     const UNKNOWN: &str = "
         UPDATE welcome SET status = 'unknown', settled_at = now_ms, error = 'its process ended'
         FROM clock
-        WHERE status = 'sending' AND taken_at <= now_ms - 120000";
+        WHERE status IN ('pending', 'sending') AND status = 'sending' AND taken_at <= now_ms - 120000";
     session.execute(LATE, &[]).await?;
     session.execute(UNKNOWN, &[]).await?;
     Ok(())
@@ -167,9 +172,12 @@ async fn due_welcomes(session: &mut Session, limit: i64) -> Result<Vec<Due>, Sto
         UPDATE welcome SET wake_at = NULL
         FROM clock
         WHERE id IN (
-            SELECT id FROM welcome
-            WHERE status = 'pending' AND wake_at <= (SELECT now_ms FROM clock)
-            ORDER BY event_at LIMIT $1)
+            SELECT id FROM (
+                SELECT id FROM welcome
+                WHERE status IN ('pending', 'sending') AND status = 'pending'
+                    AND wake_at <= (SELECT now_ms FROM clock)
+                ORDER BY event_at LIMIT 200) AS due
+            LIMIT $1)
         RETURNING id, (SELECT app FROM account
             WHERE account.corp = welcome.corp AND account.account = welcome.account) AS app";
     let rows: Vec<(String, String)> = session.fetch_all(SQL, values![limit]).await?;

@@ -207,9 +207,11 @@ pub(crate) async fn due_notices(session: &mut Session, limit: i64) -> Result<Vec
         UPDATE notice SET wake_at = now_ms + $2
         FROM clock
         WHERE id IN (
-            SELECT id FROM notice
-            WHERE status = 'pending' AND wake_at <= (SELECT now_ms FROM clock)
-            ORDER BY wake_at LIMIT $1)
+            SELECT id FROM (
+                SELECT id FROM notice
+                WHERE status = 'pending' AND wake_at <= (SELECT now_ms FROM clock)
+                ORDER BY wake_at LIMIT 200) AS due
+            LIMIT $1)
         RETURNING id, (SELECT app FROM account
             WHERE account.corp = notice.corp AND account.account = notice.account) AS app";
     let rows: Vec<(String, String)> = session.fetch_all(SQL, values![limit, WAKE_MS]).await?;

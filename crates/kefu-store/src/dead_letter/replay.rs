@@ -11,18 +11,18 @@ use crate::sql::values;
 use crate::store::transact;
 use crate::{Store, StoreError};
 
-/// Takes marked letters and moves them on. PostgreSQL leaves those that another worker takes at this moment.
+/// Takes marked letters and moves them on, at most 200: a limit that PostgreSQL can see, as in `due.rs`. PostgreSQL leaves those that another worker takes at this moment.
 macro_rules! take {
     ($lock:literal) => {
         concat!(
             "WITH taken AS MATERIALIZED (
                 SELECT seq AS taken_seq FROM dead_letter
                 WHERE state = 'replaying' AND publish_at <= (SELECT now_ms FROM clock)
-                ORDER BY publish_at, seq LIMIT $1 ",
+                ORDER BY publish_at, seq LIMIT 200 ",
             $lock,
-            ")
+            "), first AS (SELECT * FROM taken LIMIT $1)
             UPDATE dead_letter SET publish_at = now_ms + $2
-            FROM clock, taken
+            FROM clock, first
             WHERE seq = taken_seq
             RETURNING ",
             letter_columns!("raw")
