@@ -172,6 +172,7 @@ impl Session {
         values: &[Value<'_>],
     ) -> Result<u64, StoreError> {
         let sql = sql.into_sql_str();
+        self.tell(sql.as_str(), values);
         self.pending = true;
         let result = on!(&mut self.connection, live => {
             within(bound!(sqlx::query(sql), values).execute(&mut **live)).await.map(|done| done.rows_affected())
@@ -185,6 +186,7 @@ impl Session {
         values: &[Value<'_>],
     ) -> Result<Vec<T>, StoreError> {
         let sql = sql.into_sql_str();
+        self.tell(sql.as_str(), values);
         self.pending = true;
         let result = on!(&mut self.connection, live => {
             within(bound!(sqlx::query_as::<_, T>(sql), values).fetch_all(&mut **live)).await
@@ -199,6 +201,23 @@ impl Session {
     ) -> Result<Option<T>, StoreError> {
         // Not sqlx's `fetch_optional`: a RETURNING statement must run to its end on both engines.
         Ok(self.fetch_all(sql, values).await?.into_iter().next())
+    }
+
+    /// The statement and the types of its values, never the values: those are of customers. Tests ask both engines how
+    /// they would run it on large tables.
+    fn tell(&self, sql: &str, values: &[Value<'_>]) {
+        let of_type = |value: &Value<'_>| match value {
+            Value::Int(_) => "BIGINT",
+            Value::Text(_) => "TEXT",
+            Value::Flag(_) => "BOOLEAN",
+            Value::Bytes(_) => "BYTEA",
+        };
+        tracing::trace!(
+            target: "kefu_store::sql",
+            engine = if self.is_postgres() { "postgres" } else { "sqlite" },
+            types = values.iter().map(of_type).collect::<Vec<_>>().join(","),
+            sql
+        );
     }
 
     fn answered<T>(&mut self, result: Result<T, sqlx::Error>) -> Result<T, StoreError> {

@@ -15,6 +15,8 @@ use sqlx::sqlite::SqliteConnectOptions;
 use sqlx::{AssertSqlSafe, Connection, PgConnection, SqliteConnection};
 use tempfile::TempDir;
 
+use crate::statements;
+
 /// Runs every test of a list on both engines.
 macro_rules! conformance {
     ($($test:ident),+ $(,)?) => {
@@ -116,6 +118,7 @@ pub(crate) fn settings(url: &str) -> DatabaseSettings {
 }
 
 pub(crate) async fn open(url: &str) -> Store {
+    statements::collect();
     Store::open(&settings(url)).await.unwrap()
 }
 
@@ -181,6 +184,7 @@ impl Database {
     }
 
     pub(crate) async fn remove(self) {
+        statements::check(&self).await;
         self.store.close().await;
         if let Some(schema) = &self.schema {
             self.sql(&format!("DROP SCHEMA {schema} CASCADE")).await;

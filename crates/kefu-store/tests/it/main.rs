@@ -20,5 +20,6 @@ mod records;
 mod replies;
 mod resolving;
 mod simulation;
+mod statements;
 mod sweeping;
 mod turns;
