@@ -39,6 +39,7 @@ pub struct AcquireAccount<'a> {
     pub redelivered: bool,
     /// Token of the callback, if it had one. Never logged.
     pub token: Option<&'a str>,
+    /// By the clock of whoever received it; counts as no later than the database's now.
     pub received_at: Millis,
     pub lease: Duration,
 }
@@ -82,30 +83,62 @@ impl std::fmt::Debug for AccountLease {
     }
 }
 
+/// When a wake-up came, in the words of an ingress, of which one may be ahead: never later than now. Later, it would keep
+/// newer tokens of others out, and make the first messages of a new account history.
+macro_rules! came_at {
+    ($at:literal) => {
+        concat!("CASE WHEN ", $at, " > now_ms THEN now_ms ELSE ", $at, " END")
+    };
+}
+
+/// The newest callback token and its time.
+macro_rules! newest_token {
+    ($token:literal, $at:literal) => {
+        concat!(
+            "token = CASE WHEN ",
+            $token,
+            " IS NOT NULL AND (token_at IS NULL OR token_at <= ",
+            came_at!($at),
+            ") THEN ",
+            $token,
+            " ELSE token END,
+            token_at = CASE WHEN ",
+            $token,
+            " IS NOT NULL AND (token_at IS NULL OR token_at <= ",
+            came_at!($at),
+            ") THEN ",
+            came_at!($at),
+            " ELSE token_at END"
+        )
+    };
+}
+
 /// Takes the lease if it is free, run out, or this job's own and given out again.
-const TAKE: &str = "
-    UPDATE account SET
+const TAKE: &str = concat!(
+    "UPDATE account SET
         fence = fence + 1, lease_owner = $3, lease_until = now_ms + $5,
         wake_at = now_ms + $5, wake_backoff = 60000,
-        app = $6,
-        token = CASE WHEN $7 IS NOT NULL AND (token_at IS NULL OR token_at <= $8) THEN $7 ELSE token END,
-        token_at = CASE WHEN $7 IS NOT NULL AND (token_at IS NULL OR token_at <= $8) THEN $8 ELSE token_at END,
-        first_woken_at = COALESCE(first_woken_at, $8)
+        app = $6, ",
+    newest_token!("$7", "$8"),
+    ", first_woken_at = COALESCE(first_woken_at, ",
+    came_at!("$8"),
+    ")
     FROM clock
     WHERE corp = $1 AND account = $2
         AND (lease_until IS NULL OR lease_until <= now_ms OR (lease_owner = $3 AND $4))
-    RETURNING app, fence, cursor, wanted, token, token_at, first_pull, first_woken_at, catching_up, failures";
+    RETURNING app, fence, cursor, wanted, token, token_at, first_pull, first_woken_at, catching_up, failures"
+);
 
 /// The opposite condition, judged again on the locked row: the wake-up is noted only while somebody is there
 /// to see it when releasing.
-const RAISE: &str = "
-    UPDATE account SET
-        wanted = wanted + 1,
-        token = CASE WHEN $5 IS NOT NULL AND (token_at IS NULL OR token_at <= $6) THEN $5 ELSE token END,
-        token_at = CASE WHEN $5 IS NOT NULL AND (token_at IS NULL OR token_at <= $6) THEN $6 ELSE token_at END
+const RAISE: &str = concat!(
+    "UPDATE account SET wanted = wanted + 1, ",
+    newest_token!("$5", "$6"),
+    "
     FROM clock
     WHERE corp = $1 AND account = $2
-        AND lease_until > now_ms AND NOT (lease_owner = $3 AND $4)";
+        AND lease_until > now_ms AND NOT (lease_owner = $3 AND $4)"
+);
 
 /// The columns of a lease as its holder finds them now.
 const LOOK: &str = "
@@ -115,14 +148,14 @@ const LOOK: &str = "
 
 /// The wake-up of a job that lost every round while the row changed hands under it. Nobody may be there to see
 /// it, so it gets a time to wake as well.
-const RAISE_ANYHOW: &str = "
-    UPDATE account SET
-        wanted = wanted + 1,
-        token = CASE WHEN $5 IS NOT NULL AND (token_at IS NULL OR token_at <= $6) THEN $5 ELSE token END,
-        token_at = CASE WHEN $5 IS NOT NULL AND (token_at IS NULL OR token_at <= $6) THEN $6 ELSE token_at END,
+const RAISE_ANYHOW: &str = concat!(
+    "UPDATE account SET wanted = wanted + 1, ",
+    newest_token!("$5", "$6"),
+    ",
         wake_at = CASE WHEN lease_until > now_ms AND NOT (lease_owner = $3 AND $4) THEN wake_at ELSE now_ms END
     FROM clock
-    WHERE corp = $1 AND account = $2";
+    WHERE corp = $1 AND account = $2"
+);
 
 /// Taking, noting and creating chase each other only while the row changes hands under us.
 const ACQUIRE_ROUNDS: u32 = 4;
@@ -211,10 +244,13 @@ impl Store {
     /// Takes the account's lease, or notes on the row that its holder must pull once more.
     /// An account nobody knew is created by its first wake-up.
     pub async fn acquire_account(&self, ask: AcquireAccount<'_>) -> Result<AcquiredAccount, StoreError> {
-        const INSERT: &str = "
-            INSERT INTO account (corp, account, app, first_woken_at, created_at)
-            SELECT $1, $2, $3, $4, now_ms FROM clock WHERE true
-            ON CONFLICT (corp, account) DO NOTHING";
+        const INSERT: &str = concat!(
+            "INSERT INTO account (corp, account, app, first_woken_at, created_at)
+            SELECT $1, $2, $3, ",
+            came_at!("$4"),
+            ", now_ms FROM clock WHERE true
+            ON CONFLICT (corp, account) DO NOTHING"
+        );
         let (corp, account) = (ask.corp.as_str(), ask.account.as_str());
         let token = clean_option(ask.token);
         let take = values![

@@ -17,6 +17,7 @@ pub struct NewEvent<'a> {
     pub kind: &'a str,
     pub from_user: Option<&'a str>,
     pub created_at: Option<Millis>,
+    /// By the clock of the ingress; stored as no later than the database's now.
     pub received_at: Millis,
     pub raw: &'a [u8],
     /// W3C `traceparent`.
@@ -55,7 +56,8 @@ impl Store {
         const SQL: &str = "
             INSERT INTO app_event
                 (app, corp, hash, kind, from_user, created_at, received_at, raw, trace, stored_at)
-            SELECT $1, $2, $3, $4, $5, $6, $7, $8, $9, now_ms FROM clock WHERE true
+            SELECT $1, $2, $3, $4, $5, $6, CASE WHEN $7 > now_ms THEN now_ms ELSE $7 END, $8, $9, now_ms
+            FROM clock WHERE true
             ON CONFLICT (app, hash) DO NOTHING";
         let kind = clean(event.kind);
         let from_user = clean_option(event.from_user);

@@ -13,6 +13,8 @@ conformance!(
     a_failed_run_keeps_its_first_and_last_error,
     parking_and_yielding_say_when_to_wake,
     an_extended_lease_stays,
+    an_ingress_that_is_ahead_makes_no_message_history,
+    an_ingress_that_is_ahead_keeps_no_newer_token_out,
 );
 
 async fn an_account_is_created_by_its_first_wake_up_or_by_the_list(database: &Database) {
@@ -212,4 +214,71 @@ async fn an_extended_lease_stays(database: &Database) {
         .await;
     assert!(now.0 + 600_000 <= until);
     assert!(matches!(ask(store, "j2", false).await, AcquiredAccount::Held));
+}
+
+const AHEAD: Millis = Millis(20 * 60 * 1000);
+
+async fn an_ingress_that_is_ahead_makes_no_message_history(database: &Database) {
+    let store = &database.store;
+    let (corp, account, now) = (corp(), account(), database.now().await);
+    let ask = AcquireAccount {
+        corp: &corp,
+        account: &account,
+        app: "default",
+        job_id: "j1",
+        redelivered: false,
+        token: None,
+        received_at: Millis(now.0 + AHEAD.0),
+        lease: LEASE,
+    };
+    let AcquiredAccount::Won(lease) = store.acquire_account(ask).await.unwrap() else {
+        panic!("the account is held");
+    };
+    let passed = lease.first_woken_at.0 - now.0;
+    assert!((0..10_000).contains(&passed), "{passed}");
+    // As a first pull asks for it.
+    let mut page = page(None, "c1", vec![says("m1", "wm1", "?", Millis(now.0 - 500))]);
+    page.history_before = Some(lease.first_woken_at - Duration::from_secs(600));
+    store.commit_page(&lease, &page).await.unwrap();
+    assert_eq!(database.handled("m1").await, "");
+}
+
+async fn an_ingress_that_is_ahead_keeps_no_newer_token_out(database: &Database) {
+    let store = &database.store;
+    let (corp, account, now) = (corp(), account(), database.now().await);
+    let ask = |job_id, token, received_at| AcquireAccount {
+        corp: &corp,
+        account: &account,
+        app: "default",
+        job_id,
+        redelivered: true,
+        token: Some(token),
+        received_at,
+        lease: LEASE,
+    };
+    let token = async || database.text("SELECT token FROM account").await;
+    let ahead = Millis(now.0 + AHEAD.0);
+    store
+        .acquire_account(ask("j1", "of one that is ahead", ahead))
+        .await
+        .unwrap();
+    // Somewhat later, taken over and while it is held.
+    database
+        .sql("UPDATE account SET token_at = token_at - 100000")
+        .await;
+    let later = database.now().await;
+    store.acquire_account(ask("j1", "taken", later)).await.unwrap();
+    assert_eq!(token().await, "taken");
+    store
+        .acquire_account(ask("j2", "ahead again", ahead))
+        .await
+        .unwrap();
+    assert_eq!(token().await, "ahead again");
+    database
+        .sql("UPDATE account SET token_at = token_at - 100000")
+        .await;
+    store.acquire_account(ask("j3", "noted", later)).await.unwrap();
+    assert_eq!(token().await, "noted");
+    let at = database.number("SELECT token_at FROM account").await;
+    assert_eq!(at, later.0);
 }

@@ -5,6 +5,7 @@ use crate::harness::*;
 
 conformance!(
     an_event_is_stored_once,
+    no_event_was_received_in_the_future,
     events_are_read_page_by_page_newest_first,
     a_second_death_is_a_second_letter,
     an_empty_database_has_no_totals,
@@ -62,6 +63,17 @@ async fn an_event_is_stored_once(database: &Database) {
         ("default", "aa")
     );
     assert!(events[1].stored_at <= database.now().await);
+}
+
+async fn no_event_was_received_in_the_future(database: &Database) {
+    let (store, corp) = (&database.store, corp());
+    let event = NewEvent {
+        received_at: Millis(database.now().await.0 + 1_200_000),
+        ..new_event(&corp, "default", "aa")
+    };
+    assert!(store.insert_event(&event).await.unwrap());
+    let stored = &store.events(&EventQuery::default(), 10).await.unwrap().rows[0];
+    assert_eq!(stored.received_at, stored.stored_at);
 }
 
 async fn events_are_read_page_by_page_newest_first(database: &Database) {

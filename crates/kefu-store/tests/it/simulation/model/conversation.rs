@@ -189,7 +189,7 @@ impl Model {
         {
             let was_unsaid = message.handled == Some(Handled::Answered)
                 && message.reply_id.as_ref().is_some_and(|id| unsaid.contains(id));
-            let not_moved = message.handled == Some(Handled::Pool)
+            let not_moved = matches!(message.handled, Some(Handled::Pool | Handled::Failed))
                 && message.reply_id.is_some()
                 && message.reply_id == handover;
             if not_moved {
