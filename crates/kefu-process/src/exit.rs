@@ -8,7 +8,7 @@ use std::time::Duration;
 use thiserror::Error;
 
 use crate::{chain, stop};
-use kefu_settings::{SettingsError, SettingsErrors};
+use kefu_settings::{SettingsError, SettingsErrors, keep_private};
 
 /// The answer is no.
 pub const NO: u8 = 1;
@@ -94,11 +94,13 @@ fn in_one_line(text: &impl fmt::Display) -> String {
     text.lines().map(str::trim).collect::<Vec<_>>().join("; ")
 }
 
-/// Runs a process to its end on a runtime of its own, says on stderr why it failed, and gives the exit code.
+/// Runs a process to its end on a runtime of its own, says on stderr why it failed, and gives the exit code. What it
+/// makes on a disk only its own user may read.
 pub fn run_process<F>(role: &str, body: impl FnOnce() -> F) -> ExitCode
 where
     F: Future<Output = anyhow::Result<()>>,
 {
+    keep_private();
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .thread_name(role)

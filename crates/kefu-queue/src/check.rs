@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::time::Duration;
 
-use kefu_settings::{SettingsError, no_file, no_folder};
+use kefu_settings::{SettingsError, no_file, no_folder, open_to_all};
 use secrecy::ExposeSecret;
 
 use crate::job::BODY_BYTES_MAX;
@@ -62,8 +62,8 @@ fn spool_max(bytes: u64) -> Result<(), SettingsError> {
 fn spool(settings: &QueueSettings) -> Result<(), SettingsError> {
     let problem = settings
         .has_spool()
-        .then(|| no_folder(Path::new(&settings.spool)))
-        .flatten();
+        .then(|| Path::new(&settings.spool))
+        .and_then(|folder| no_folder(folder).or_else(|| open_to_all(folder)));
     problem.map_or(Ok(()), |problem| Err(SettingsError::new("queue.spool", problem)))
 }
 

@@ -17,6 +17,9 @@ static SQLITE: Migrator = sqlx::migrate!("../../migrations/sqlite");
 /// Longest wait for another process's migration, and longest migration of our own.
 const MIGRATE_MAX: Duration = Duration::from_secs(120);
 
+/// End of the name of the file that is locked while a SQLite database is migrated.
+pub(crate) const LOCK: &str = ".migrate.lock";
+
 /// How often the lock file is tried while another process migrates.
 const LOCK_POLL: Duration = Duration::from_millis(50);
 
@@ -138,7 +141,7 @@ async fn migrate_postgres_once(pool: &PgPool, before: &mut Option<Vec<i64>>) -> 
 /// A lock file beside the database: SQLite's own lock is per transaction, and the first one makes the tables.
 async fn migrate_sqlite(pool: &SqlitePool) -> Result<Migrated, StoreError> {
     let mut path = pool.connect_options().get_filename().as_os_str().to_owned();
-    path.push(".migrate.lock");
+    path.push(LOCK);
     let path = PathBuf::from(path);
     let taken = tokio::task::spawn_blocking(move || {
         lock_file(&path).map_err(|error| Unusable::new("lock", &path, error))

@@ -8,7 +8,7 @@ use std::time::Duration;
 use backon::{BackoffBuilder, ExponentialBuilder};
 use kefu_domain::ThoughtMarks;
 use kefu_queue::{Queue, QueueSettings};
-use kefu_settings::{Settings, SettingsError, Unusable, absolute};
+use kefu_settings::{Settings, SettingsError, Unusable, absolute, tighten};
 use kefu_state::{State, StateSettings};
 use kefu_store::{DatabaseSettings, Store, StoreError};
 use kefu_wecom::{AppCredentials, Client, WecomSettings};
@@ -135,6 +135,9 @@ fn take_alone(file: &Path) -> Result<File, SettingsError> {
     let unusable = |act, error| refuse(Unusable::new(act, &beside, error).to_string());
     if let Some(folder) = beside.parent() {
         create_dir_all(folder).map_err(|error| unusable("create", error))?;
+    }
+    for readable in tighten(&beside, &[]) {
+        warn!("{readable}");
     }
     let options = OpenOptions::new()
         .create(true)

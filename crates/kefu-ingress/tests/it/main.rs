@@ -11,6 +11,7 @@ mod logs;
 mod official;
 mod ops;
 mod paths;
+mod private_files;
 mod refusals;
 mod settings;
 mod slow;

@@ -6,7 +6,8 @@ use std::time::Duration;
 use sqlx::sqlite::{SqliteConnectOptions, SqliteConnection, SqliteJournalMode, SqliteSynchronous};
 use sqlx::{ConnectOptions, Connection};
 
-use kefu_settings::{Unusable, absolute};
+use kefu_settings::{Unusable, absolute, tighten};
+use tracing::warn;
 
 use super::stock::Stock;
 use crate::QueueError;
@@ -34,6 +35,9 @@ const SCHEMA: &str = "
     CREATE INDEX IF NOT EXISTS message_order ON message (queue, step, leased, seq);
     CREATE INDEX IF NOT EXISTS message_waiting ON message (ready_at) WHERE step IS NOT NULL;
     PRAGMA user_version = 1;";
+
+/// End of the name of the file that is locked.
+const LOCK: &str = ".lock";
 
 /// How long SQLite waits for somebody who looks into the file with another program.
 const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
@@ -70,7 +74,7 @@ impl Closed {
         if !self.stock.is_empty() {
             return Ok(false);
         }
-        for ending in ["-wal", "-shm", "", ".lock"] {
+        for ending in ["-wal", "-shm", "", LOCK] {
             match fs::remove_file(beside(&self.path, ending)) {
                 Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
                 _ => (),
@@ -83,6 +87,9 @@ impl Closed {
 pub(super) async fn open(path: &Path, missing: Missing) -> Result<QueueFile, QueueError> {
     let shown = absolute(path).display().to_string();
     let lock = take_lock(path, &shown)?;
+    for readable in tighten(path, &["-wal", "-shm", LOCK]) {
+        warn!("{readable}");
+    }
     if missing == Missing::Refuse && !path.exists() {
         let gone = Unusable::new("open", path, io::ErrorKind::NotFound.into());
         return Err(QueueError::File(gone));
@@ -139,7 +146,7 @@ fn take_lock(path: &Path, shown: &str) -> Result<File, QueueError> {
         fs::create_dir_all(folder)
             .map_err(|error| QueueError::File(Unusable::new("create", folder, error)))?;
     }
-    let beside = beside(path, ".lock");
+    let beside = beside(path, LOCK);
     let file = OpenOptions::new()
         .create(true)
         .truncate(false)

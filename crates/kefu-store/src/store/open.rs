@@ -2,15 +2,17 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use kefu_settings::{AsUser, SettingsError, Unusable, absolute, is_this_machine, no_file};
+use kefu_settings::{AsUser, SettingsError, Unusable, absolute, is_this_machine, no_file, tighten};
 use secrecy::ExposeSecret;
 use sqlx::postgres::{PgConnectOptions, PgPoolOptions, PgSslMode};
 use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous};
 use sqlx::{ConnectOptions, Connection, SqlitePool};
 use tokio::sync::Semaphore;
 use tokio::time::timeout;
+use tracing::warn;
 
 use super::{ACQUIRE_MAX, METHOD_MAX};
+use crate::migrate;
 use crate::page::Pace;
 use crate::sql::Engine;
 use crate::{DatabaseSettings, Store, StoreError};
@@ -189,6 +191,9 @@ async fn open_sqlite(path: &str, create: bool) -> Result<Store, StoreError> {
         tokio::fs::create_dir_all(folder)
             .await
             .map_err(|error| StoreError::url(Unusable::new("create", folder, error).to_string()))?;
+    }
+    for readable in tighten(&file, &["-wal", "-shm", migrate::LOCK]) {
+        warn!("{readable}");
     }
     let options = SqliteConnectOptions::new()
         .filename(&file)

@@ -21,6 +21,7 @@ mod lists;
 mod mistakes;
 mod odd_letters;
 mod official;
+mod private_files;
 mod refusals;
 mod refusing_services;
 mod replays;

@@ -14,8 +14,10 @@ use tokio::time::{Instant, sleep};
 
 pub(crate) use callers::Callers;
 pub(crate) use instance::Instance;
-pub(crate) use process::{Call, Ended, Running, kefu};
-pub(crate) use roles::{Role, app, app_named, both_roles, ingress, metric, worker, worker_call};
+pub(crate) use process::{Call, Ended, Running, kefu, kefu_for_all};
+pub(crate) use roles::{
+    Role, app, app_named, both_roles, both_roles_of, ingress, metric, worker, worker_call,
+};
 pub(crate) use services::{Services, moved};
 pub(crate) use simulator::Simulator;
 #[cfg(feature = "chaos")]

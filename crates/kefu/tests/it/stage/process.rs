@@ -13,7 +13,17 @@ use super::{DEADLINE, eventually};
 
 /// A call of the real executable with nothing in its environment but `PATH`.
 pub(crate) fn kefu(arguments: &[&str]) -> Call {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_kefu"));
+    call(env!("CARGO_BIN_EXE_kefu"), arguments)
+}
+
+/// The same from a shell that lets everybody read what is made there, as most do.
+pub(crate) fn kefu_for_all(arguments: &[&str]) -> Call {
+    let started = ["-c", "umask 022; exec \"$0\" \"$@\"", env!("CARGO_BIN_EXE_kefu")];
+    call("sh", &[&started, arguments].concat())
+}
+
+fn call(program: &str, arguments: &[&str]) -> Call {
+    let mut command = Command::new(program);
     command
         .args(arguments)
         .env_clear()

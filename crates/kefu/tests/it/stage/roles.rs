@@ -114,7 +114,17 @@ pub(crate) fn worker_call(services: &Services, wecom: &str, more: &[(&str, &str)
 /// Ingress and worker in one process on embedded engines below `folder`, known to the simulator.
 /// Without a model, unless `more` says so.
 pub(crate) async fn both_roles(folder: &Path, simulator: &Simulator, more: &[(&str, &str)]) -> Role {
-    let call = kefu(&["run"])
+    both_roles_of(kefu(&["run"]), folder, simulator, more).await
+}
+
+/// The same of a call that was begun elsewhere.
+pub(crate) async fn both_roles_of(
+    call: Call,
+    folder: &Path,
+    simulator: &Simulator,
+    more: &[(&str, &str)],
+) -> Role {
+    let call = call
         .within(folder)
         .set_all(&app())
         .set("KEFU_INGRESS__LISTEN", "127.0.0.1:0")

@@ -1,0 +1,34 @@
+//! The executable keeps its files to itself; what files there are is shown with the command `kefu`.
+
+use std::fs;
+use std::process::Stdio;
+
+use tokio::process::Command;
+use tokio::time::{Duration, sleep, timeout};
+
+const DEADLINE: Duration = Duration::from_secs(60);
+
+#[tokio::test]
+async fn the_executable_makes_files_for_its_own_user_alone() {
+    let mut child = Command::new("sh")
+        .args(["-c", "umask 022; exec \"$0\"", env!("CARGO_BIN_EXE_kefu-worker")])
+        .env_clear()
+        .env("KEFU_APPS__DEFAULT__CORP_ID", "ww1")
+        .env("KEFU_APPS__DEFAULT__SECRET", "not a real one")
+        .env("KEFU_WORKER__LISTEN", "127.0.0.1:0")
+        // Nobody is there, so it waits.
+        .env("AMQP_URL", "amqp://127.0.0.1:1/")
+        .env("DATABASE_URL", "postgres://127.0.0.1:1/kefu")
+        .stderr(Stdio::null())
+        .kill_on_drop(true)
+        .spawn()
+        .unwrap();
+    let status = format!("/proc/{}/status", child.id().unwrap());
+    let is_tight = async {
+        while !fs::read_to_string(&status).unwrap().contains("Umask:\t0077\n") {
+            assert!(child.try_wait().unwrap().is_none(), "it has ended");
+            sleep(Duration::from_millis(20)).await;
+        }
+    };
+    timeout(DEADLINE, is_tight).await.unwrap();
+}
