@@ -1,13 +1,12 @@
 //! How a process ends: 0 done, 1 the answer is no, 2 usage or settings, 69 a service is away, 70 anything unexpected.
 
 use std::fmt;
-use std::io::Write as _;
 use std::process::ExitCode;
 use std::time::Duration;
 
 use thiserror::Error;
 
-use crate::{chain, stop};
+use crate::{chain, stderr, stop};
 use kefu_settings::{SettingsError, SettingsErrors, keep_private};
 
 /// The answer is no.
@@ -101,6 +100,7 @@ where
     F: Future<Output = anyhow::Result<()>>,
 {
     keep_private();
+    let _process = stderr::Process::begin();
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .thread_name(role)
@@ -118,8 +118,7 @@ where
         return ExitCode::SUCCESS;
     };
     if let Some(line) = line(&error) {
-        // With stderr gone there is nobody left to tell.
-        let _ = writeln!(std::io::stderr(), "{line}");
+        stderr::say(&line);
     }
     ExitCode::from(code(&error))
 }

@@ -14,6 +14,7 @@ pub mod http;
 pub mod metrics;
 pub mod ops;
 pub mod seldom;
+mod stderr;
 pub mod stop;
 pub mod telemetry;
 pub mod tls;

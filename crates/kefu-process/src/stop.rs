@@ -10,7 +10,7 @@ use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
 
-use crate::exit;
+use crate::{exit, stderr};
 
 /// Exit code of a process that a second Ctrl-C cut off, as shells expect it.
 const EXIT_INTERRUPTED: u8 = 130;
@@ -74,6 +74,7 @@ pub fn stop_on_signal() -> io::Result<CancellationToken> {
         token.cancel();
         let (name, code) = either(&mut terminate, &mut interrupt).await;
         warn!(signal = name, "ended by a second {name}");
+        stderr::flush();
         std::process::exit(i32::from(code));
     });
     Ok(stop)

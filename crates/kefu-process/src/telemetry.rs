@@ -17,7 +17,7 @@ use tracing_subscriber::fmt::format::JsonFields;
 use tracing_subscriber::layer::SubscriberExt as _;
 use tracing_subscriber::{EnvFilter, Layer as _};
 
-use crate::{VERSION, color, metrics, tls};
+use crate::{VERSION, color, metrics, stderr, tls};
 use kefu_settings::{Problems, Settings, SettingsError};
 
 mod lines;
@@ -87,7 +87,9 @@ pub fn start(role: &str, settings: &LogSettings) -> Result<Telemetry, SettingsEr
         LogFormat::Json => true,
         LogFormat::Auto => !terminal,
     };
-    let subscriber = subscriber(json, color::on_stderr(), filter, std::io::stderr, &provider);
+    let outlet = stderr::outlet()
+        .map_err(|error| SettingsError::new("log", format!("its thread cannot start: {error}")))?;
+    let subscriber = subscriber(json, color::on_stderr(), filter, outlet, &provider);
     // Fails when a test has installed a subscriber of its own, which then stays.
     let _ = tracing::subscriber::set_global_default(subscriber);
     *started = true;

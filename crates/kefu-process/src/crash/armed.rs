@@ -1,8 +1,8 @@
-use std::io::Write as _;
 use std::sync::OnceLock;
 
 use super::VARIABLE;
 use super::plan::{Deed, Plan};
+use crate::stderr;
 use kefu_settings::SettingsError;
 
 /// Read once. Global, because a point must not change the signature of what it stands in.
@@ -23,8 +23,8 @@ pub fn crash_point(name: &'static str) {
     match plan.pass(name) {
         None => (),
         Some(Deed::Abort) => {
-            // With stderr gone there is nobody left to tell.
-            let _ = writeln!(std::io::stderr(), "kefu: {VARIABLE}: aborting at {name}");
+            stderr::say(&format!("kefu: {VARIABLE}: aborting at {name}"));
+            stderr::flush();
             std::process::abort();
         }
         Some(Deed::Panic) => panic!("{VARIABLE}: panic at {name}"),

@@ -15,6 +15,10 @@ pub(super) fn describe() {
 }
 
 const COUNTERS: &[(&str, &str)] = &[
+    (
+        "kefu_log_lines_dropped_total",
+        "Log lines that found no room, since nobody read stderr",
+    ),
     ("kefu_spooled_total", "Jobs written to the disk spool"),
     (
         "kefu_spool_drained_total",

@@ -29,4 +29,5 @@ mod replies;
 mod simulate;
 mod start_and_end;
 mod telemetry;
+mod unread_stderr;
 mod waiting;
