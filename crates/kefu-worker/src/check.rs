@@ -13,10 +13,10 @@ use kefu_wecom::{AppSettings, Client, WecomSettings};
 use secrecy::ExposeSecret;
 
 use crate::apps::Apps;
-use crate::model::Model;
 use crate::replies::{Replies, one_part};
 use crate::row::model_timeout_max;
-use crate::{AiSettings, ConversationSettings, ReplySettings, Slots, WorkerSettings};
+use crate::{ConversationSettings, ReplySettings, Slots, WorkerSettings};
+use kefu_model::{AiSettings, Model};
 
 /// Longest `worker.rate_pause`.
 const RATE_PAUSE_MAX: Duration = kefu_state::PAUSE_MAX;

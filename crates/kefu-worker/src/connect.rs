@@ -19,13 +19,13 @@ use crate::apps::Apps;
 use crate::check::{breaker_wait, conversation, rate_pause, thoughts, tls};
 use crate::context::Context;
 use crate::gate::Gate;
-use crate::model::Model;
 use crate::page_size::PageSizes;
 use crate::replies::Replies;
 use crate::row::job_limit;
 use crate::tokens::StateTokens;
 use crate::turns::Turns;
-use crate::{AiSettings, ConversationSettings, WorkerSettings};
+use crate::{ConversationSettings, WorkerSettings};
+use kefu_model::{AiSettings, Model};
 
 const RETRY_FIRST: Duration = Duration::from_millis(200);
 const RETRY_LAST: Duration = Duration::from_secs(10);

@@ -9,10 +9,10 @@ use kefu_wecom::error::RepeatedCodes;
 
 use crate::apps::Apps;
 use crate::gate::Gate;
-use crate::model::Model;
 use crate::page_size::PageSizes;
 use crate::replies::Replies;
 use crate::turns::Turns;
+use kefu_model::Model;
 
 /// What every job needs; one per process.
 pub(crate) struct Context {

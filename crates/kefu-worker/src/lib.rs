@@ -16,7 +16,6 @@ mod gate;
 mod jobs;
 mod lease;
 mod letter;
-mod model;
 mod outcome;
 mod page_size;
 mod pause;
@@ -43,7 +42,7 @@ use tokio_util::sync::CancellationToken;
 
 pub use check::{problems, warnings};
 pub use letter::REASONS;
-pub use settings::{AiSettings, ConversationSettings, ReplySettings, Slots, SystemRole, WorkerSettings};
+pub use settings::{ConversationSettings, ReplySettings, Slots, WorkerSettings};
 pub use trial::{Trial, Trouble, try_services};
 pub use worker::Worker;
 

@@ -8,8 +8,8 @@ use futures::FutureExt;
 use kefu_queue::{Ladder, Verdict};
 use tokio::time::timeout;
 
-use crate::model::PLACE_WAIT_MAX;
 use crate::outcome::Fault;
+use kefu_model::PLACE_WAIT_MAX;
 
 /// No job runs longer, unless a model may take its time.
 const HARD_LIMIT: Duration = Duration::from_secs(120);

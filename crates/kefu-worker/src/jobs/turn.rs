@@ -10,10 +10,10 @@ use tracing::{Span, debug, error, field, warn};
 use crate::context::Context;
 use crate::lease::{LEASE, guarded};
 use crate::letter::{OUT_OF_ATTEMPTS, Story};
-use crate::model::PROMPT_LINES_MAX;
 use crate::outcome::{Fault, JobError};
 use crate::row::{after_failure, contained};
 use crate::turn::drain;
+use kefu_model::PROMPT_LINES_MAX;
 
 /// Messages that one reply answers; further ones get the next round. No more than the model is shown at a time, or
 /// some would count as answered which it never saw.

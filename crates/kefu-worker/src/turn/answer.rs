@@ -14,9 +14,9 @@ use super::session::{self, MaySend};
 use super::{Left, count, handle_owed, left, now, owed_ids, prompt, said, send_all};
 use crate::apps::App;
 use crate::context::Context;
-use crate::model::Model;
 use crate::outcome::Fault;
 use crate::pause::{self, Api};
+use kefu_model::Model;
 
 /// After a question that took longer the session state is read again: a person may have taken over.
 const STATE_AGE_MAX: Duration = Duration::from_secs(1);

@@ -12,6 +12,7 @@ const IMPORTS: &[(&str, &[&str])] = &[
     ("kefu-settings", &[]),
     ("kefu-process", &["kefu-settings"]),
     ("kefu-queue", &["kefu-domain", "kefu-settings"]),
+    ("kefu-model", &["kefu-domain", "kefu-process", "kefu-settings"]),
     ("kefu-jobs", &["kefu-domain", "kefu-queue"]),
     ("kefu-state", &["kefu-domain", "kefu-settings"]),
     ("kefu-store", &["kefu-domain", "kefu-settings"]),
@@ -32,6 +33,7 @@ const IMPORTS: &[(&str, &[&str])] = &[
         &[
             "kefu-domain",
             "kefu-jobs",
+            "kefu-model",
             "kefu-process",
             "kefu-queue",
             "kefu-settings",
@@ -89,10 +91,10 @@ const HOMES: &[(&str, &[&str])] = &[
         "reqwest",
         &[
             "kefu",
+            "kefu-model",
             "kefu-process",
             "kefu-simulator",
             "kefu-wecom",
-            "kefu-worker",
         ],
     ),
     // Business tables, and the embedded engine of the queue.

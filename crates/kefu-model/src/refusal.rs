@@ -26,7 +26,7 @@ pub(crate) enum Class {
 
 /// A server that answered, and not the question.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Refusal {
+pub struct Refusal {
     pub(crate) class: Class,
     pub(crate) status: Option<u16>,
     /// The server's own words, or ours about what it sent; bounded, without control characters. They may be shown only

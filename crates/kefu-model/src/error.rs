@@ -9,7 +9,7 @@ use super::refusal::{Class, Refusal};
 
 /// Holds neither the question nor the answer.
 #[derive(Debug, Error)]
-pub(crate) enum ModelError {
+pub enum ModelError {
     /// Not asked: the last questions came to nothing.
     #[error("model is away, {0}")]
     Away(Open),
@@ -47,7 +47,7 @@ impl ModelError {
     }
 
     /// Whether asking again later may help; a refused key or an unknown model stays so.
-    pub(crate) fn is_transient(&self) -> bool {
+    pub fn is_transient(&self) -> bool {
         match self {
             ModelError::Refused(refusal) => refusal.class == Class::Transient,
             ModelError::Away(_)

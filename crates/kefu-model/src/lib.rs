@@ -1,4 +1,6 @@
 //! The language model: any server that speaks OpenAI's chat completions, asked at most three times a turn.
+//!
+//! Used by the worker; imports domain, process and settings.
 
 mod answer;
 mod body;
@@ -8,6 +10,7 @@ mod error;
 mod prompt;
 mod question;
 mod refusal;
+mod settings;
 mod stream;
 
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -21,27 +24,27 @@ use metrics::{counter, histogram};
 use tokio::sync::Semaphore;
 use tokio::time::{Instant, timeout};
 
-use crate::AiSettings;
 use client::Client;
 use complaints::Complaints;
 use prompt::Prompt;
 use question::{newest, shortened_to};
 use refusal::Class;
 
-pub(crate) use error::ModelError;
-pub use question::SystemRole;
-pub(crate) use question::{Line, Role, tokens};
+pub use error::ModelError;
+pub use question::{Line, Role, SystemRole, tokens};
+pub use refusal::Refusal;
+pub use settings::AiSettings;
 
 /// Longest wait for a free place, if `ai.timeout` is not shorter: both must fit into a job's time limit.
-pub(crate) const PLACE_WAIT_MAX: Duration = Duration::from_secs(20);
+pub const PLACE_WAIT_MAX: Duration = Duration::from_secs(20);
 /// The newest lines that enter one prompt.
-pub(crate) const PROMPT_LINES_MAX: usize = 50;
+pub const PROMPT_LINES_MAX: usize = 50;
 /// A question is not begun with less time than this.
 const QUESTION_MIN: Duration = Duration::from_millis(500);
 
 /// A model server, and how many questions it may get at a time.
 #[derive(Clone, Debug)]
-pub(crate) struct Model {
+pub struct Model {
     client: Client,
     prompt: Prompt,
     timeout: Duration,
@@ -56,15 +59,15 @@ pub(crate) struct Model {
 
 /// What came of the questions of one turn.
 #[derive(Debug)]
-pub(crate) struct Asked {
-    pub(crate) answer: Result<String, ModelError>,
+pub struct Asked {
+    pub answer: Result<String, ModelError>,
     /// What the server did not want to be asked, as far as the questions tell.
-    pub(crate) unfit: Unfit,
+    pub unfit: Unfit,
 }
 
 /// Lines that make a server refuse; they are to be shown to no model again.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Unfit {
+pub enum Unfit {
     Nothing,
     /// Something that was said before: without it there is an answer.
     History,
@@ -74,7 +77,7 @@ pub(crate) enum Unfit {
 
 impl Model {
     /// `None` when no server is set.
-    pub(crate) fn new(
+    pub fn new(
         settings: &AiSettings,
         tls: rustls::ClientConfig,
         breaker_wait: Duration,
@@ -104,7 +107,7 @@ impl Model {
 
     /// Asks for an answer to the owed lines. What a server refuses for its length or content is asked again without
     /// the history, then shortened; all questions together take no longer than one may.
-    pub(crate) async fn ask(&self, history: &[Line], owed: &[Line], now: Millis) -> Asked {
+    pub async fn ask(&self, history: &[Line], owed: &[Line], now: Millis) -> Asked {
         let answers = self.answers.load(Ordering::Relaxed);
         let asked = self.ask_smaller_and_smaller(history, owed, now, answers).await;
         self.answers.store(asked.answer.is_ok(), Ordering::Relaxed);
@@ -156,7 +159,7 @@ impl Model {
     }
 
     /// How the last question failed, if it did.
-    pub(crate) fn last_failure(&self) -> Option<String> {
+    pub fn last_failure(&self) -> Option<String> {
         self.last_failure
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
@@ -164,11 +167,11 @@ impl Model {
     }
 
     /// Whether it is left alone for now, so that nobody should wait for it.
-    pub(crate) fn is_away(&self) -> bool {
+    pub fn is_away(&self) -> bool {
         self.breaker.check().is_err()
     }
 
-    pub(crate) fn breaker(&self) -> &Breaker {
+    pub fn breaker(&self) -> &Breaker {
         &self.breaker
     }
 

@@ -4,14 +4,14 @@ use serde::{Deserialize, Serialize};
 
 /// One line of a chat, as the model is shown it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub(crate) struct Line {
-    pub(crate) role: Role,
-    pub(crate) content: String,
+pub struct Line {
+    pub role: Role,
+    pub content: String,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
-pub(crate) enum Role {
+pub enum Role {
     System,
     Developer,
     User,
@@ -73,7 +73,7 @@ pub(super) fn messages(task: &str, role: SystemRole, lines: &[Line]) -> Vec<Line
 
 /// About how many tokens a text is: one for each sign that is not ASCII, one for three that are. Servers count
 /// differently; this is rather too many than too few for Chinese and English.
-pub(crate) fn tokens(text: &str) -> usize {
+pub fn tokens(text: &str) -> usize {
     let ascii = text.bytes().filter(u8::is_ascii).count();
     let others = text.chars().filter(|sign| !sign.is_ascii()).count();
     others + ascii.div_ceil(3)
