@@ -1,3 +1,4 @@
+use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use deadpool_redis::{Manager, Pool, PoolConfig, PoolError, Runtime, TimeoutType, Timeouts};
@@ -18,6 +19,8 @@ const _: () = assert!(
     OPERATION_MAX.as_millis() <= WAIT_FIRST.as_millis(),
     "tries of an away Redis overlap"
 );
+/// Between two lines about a key that holds something else.
+const WRONG_KEY_EVERY: Duration = Duration::from_secs(60);
 /// For a connection that others of this process are using.
 const POOL_WAIT_MAX: Duration = Duration::from_millis(500);
 
@@ -28,6 +31,8 @@ pub(crate) struct RedisEngine {
     /// Host, port and database index; no user, no password.
     address: String,
     prefix: String,
+    /// When it was last said that a key holds something else.
+    wrong_key: Mutex<Option<Instant>>,
 }
 
 impl RedisEngine {
@@ -48,6 +53,7 @@ impl RedisEngine {
             availability: Availability::default(),
             address,
             prefix,
+            wrong_key: Mutex::default(),
         };
         let start_max = settings.connect_timeout.saturating_add(settings.command_timeout);
         let mut probed = engine
@@ -81,10 +87,12 @@ impl RedisEngine {
             }
             Err(Failure::Key(reason)) => {
                 self.came_back(pass);
-                warn!(
-                    state.operation = operation,
-                    "a key of ours in redis holds something else: {reason}"
-                );
+                if self.says_wrong_key(Instant::now()) {
+                    warn!(
+                        state.operation = operation,
+                        "a key of ours in redis holds something else: {reason}"
+                    );
+                }
                 None
             }
             Err(Failure::Refused(reason) | Failure::Away(reason)) => {
@@ -92,6 +100,16 @@ impl RedisEngine {
                 None
             }
         }
+    }
+
+    /// Every operation meets it, and it stays until somebody mends it.
+    fn says_wrong_key(&self, now: Instant) -> bool {
+        let mut said_at = self.wrong_key.lock().unwrap_or_else(PoisonError::into_inner);
+        let is_due = said_at.is_none_or(|said_at| WRONG_KEY_EVERY <= now.duration_since(said_at));
+        if is_due {
+            *said_at = Some(now);
+        }
+        is_due
     }
 
     /// How long Redis takes for a write that changes nothing.

@@ -90,7 +90,7 @@ async fn sweep(context: &Context, failures: &Failures) {
         "waking {} whose time has come",
         counted(due.len(), "row")
     );
-    let mut turns = Vec::new();
+    let (mut turns, mut failed) = (Vec::new(), Vec::new());
     for row in due {
         match row {
             Due::Conversation { key, app } => turns.push(TurnJob {
@@ -101,9 +101,8 @@ async fn sweep(context: &Context, failures: &Failures) {
             }),
             Due::Account { corp, account, app } => {
                 counter!("kefu_swept_total", "row" => "account").increment(1);
-                if let Err(error) = wake_account(context, &app, &corp, &account).await {
-                    warn!("pull not published, its row will wake again: {error}");
-                }
+                let woken = wake_account(context, &app, &corp, &account).await;
+                failed.extend(woken.err().map(|error| error.to_string()));
             }
             Due::Notice { id, app } => {
                 counter!("kefu_swept_total", "row" => "notice").increment(1);
@@ -111,15 +110,16 @@ async fn sweep(context: &Context, failures: &Failures) {
             }
             Due::Welcome { id, app } => {
                 counter!("kefu_swept_total", "row" => "welcome").increment(1);
-                if let Err(error) = context
-                    .queue
-                    .publish(&fresh(&SayWelcome { id }, &app), PUBLISH_WITHIN)
-                    .await
-                {
-                    warn!("welcome not published: {error}");
-                }
+                let welcome = fresh(&SayWelcome { id }, &app);
+                let published = context.queue.publish(&welcome, PUBLISH_WITHIN).await;
+                failed.extend(published.err().map(|error| error.to_string()));
             }
         }
+    }
+    // One line for all: a full queue refuses a whole sweep.
+    if let Some(error) = failed.first() {
+        let jobs = counted(failed.len(), "job");
+        warn!("{jobs} of pulls and welcomes not published, the rows will wake again: {error}");
     }
     counter!("kefu_swept_total", "row" => "conversation").increment(turns.len() as u64);
     context.turns.publish(turns).await;

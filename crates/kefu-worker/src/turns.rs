@@ -8,7 +8,7 @@ use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use futures::stream::{self, StreamExt};
-use kefu_domain::{ConversationKey, Millis};
+use kefu_domain::{ConversationKey, Millis, counted};
 use kefu_jobs::{DrainConversation, JobKind, PUBLISH_WITHIN, stand_in};
 use kefu_process::crash::crash_point;
 use kefu_process::{clock, trace};
@@ -85,16 +85,25 @@ impl Turns {
 
     /// Publishes without any wait: the rows are late already.
     pub(crate) async fn publish(&self, turns: Vec<TurnJob>) {
+        let failed = Mutex::new(Vec::new());
+        let note = |error| failed.lock().unwrap_or_else(PoisonError::into_inner).push(error);
+        let note = &note;
         stream::iter(turns)
             .for_each_concurrent(PUBLISH_CONCURRENCY, |turn| async move {
                 if let Err(error) = self.queue.publish(&job(&turn), PUBLISH_WITHIN).await {
-                    warn!(
-                        error = &error as &dyn std::error::Error,
-                        "turn not published, its row will wake: {error}"
-                    );
+                    note(error);
                 }
             })
             .await;
+        let failed = failed.into_inner().unwrap_or_else(PoisonError::into_inner);
+        // One line for all: a full queue refuses a whole sweep.
+        if let Some(error) = failed.first() {
+            warn!(
+                error = error as &dyn std::error::Error,
+                "{} not published, the rows will wake: {error}",
+                counted(failed.len(), "turn")
+            );
+        }
     }
 
     /// Puts turns in line; gives back those for which there is no room.

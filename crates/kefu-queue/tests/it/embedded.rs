@@ -1,9 +1,14 @@
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use kefu_queue::{InvalidEnvelope, Lane, PublishError, Queue, Roles, Verdict};
 use secrecy::ExposeSecret;
 use sqlx::sqlite::{SqliteConnectOptions, SqliteConnection};
 use sqlx::{Connection, Executor};
+use tracing::span::{Attributes, Id, Record};
+use tracing::subscriber::set_default;
+use tracing::{Event, Level, Metadata, Subscriber};
 
 use crate::bench::{Bench, SOON, done, job, kind, settings, settled};
 
@@ -134,4 +139,61 @@ async fn open_file(settings: &kefu_queue::QueueSettings) -> SqliteConnection {
     SqliteConnection::connect_with(&SqliteConnectOptions::new().filename(path))
         .await
         .unwrap()
+}
+
+/// Counts lines of this thread from `warn` on.
+struct Lines(Arc<AtomicUsize>);
+
+impl Subscriber for Lines {
+    fn enabled(&self, metadata: &Metadata<'_>) -> bool {
+        *metadata.level() <= Level::WARN
+    }
+
+    fn new_span(&self, _: &Attributes<'_>) -> Id {
+        Id::from_u64(1)
+    }
+
+    fn event(&self, _: &Event<'_>) {
+        self.0.fetch_add(1, Ordering::Relaxed);
+    }
+
+    fn record(&self, _: &Id, _: &Record<'_>) {}
+    fn record_follows_from(&self, _: &Id, _: &Id) {}
+    fn enter(&self, _: &Id) {}
+    fn exit(&self, _: &Id) {}
+}
+
+#[tokio::test]
+async fn a_file_that_takes_nothing_is_said_once_and_not_at_every_try() {
+    let lines = Arc::new(AtomicUsize::new(0));
+    let _told = set_default(Lines(Arc::clone(&lines)));
+    let bench = Bench::embedded().await;
+    bench.publish(Lane::Low, "before").await;
+    let mut other = open_file(&bench.settings).await;
+    other
+        .execute("ALTER TABLE message RENAME TO elsewhere")
+        .await
+        .unwrap();
+    for _ in 0..10 {
+        let published = bench.queue.publish(&job(Lane::Low, "lost"), SOON).await;
+        assert_eq!(published, Err(PublishError::Unavailable));
+    }
+    assert_eq!(lines.load(Ordering::Relaxed), 1);
+    other
+        .execute("ALTER TABLE elsewhere RENAME TO message")
+        .await
+        .unwrap();
+    bench.publish(Lane::Low, "after").await;
+    other
+        .execute("ALTER TABLE message RENAME TO elsewhere")
+        .await
+        .unwrap();
+    let again = bench.queue.publish(&job(Lane::Low, "lost"), SOON).await;
+    assert!(again.is_err());
+    assert_eq!(lines.load(Ordering::Relaxed), 2, "a new trouble is said again");
+    other
+        .execute("ALTER TABLE elsewhere RENAME TO message")
+        .await
+        .unwrap();
+    bench.end().await;
 }
