@@ -17,8 +17,7 @@ pub(crate) fn cursor(app: &str, account: &str) -> String {
     format!("kf:cursor:{app}:{account}")
 }
 
-/// Length of the last pause of one API of `app`, in milliseconds. It lives twice as long as the pause lasts: the
-/// pause runs while more than its length is left of that, and is recent for the rest.
+/// What is known of the limit of one API of `app`: its pause, who asks whether it is over, and the pace after it.
 pub(crate) fn pause(app: &str, api: &str) -> String {
     format!("pause:{app}:{api}")
 }

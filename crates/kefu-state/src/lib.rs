@@ -1,4 +1,4 @@
-//! Claims, access tokens, pauses and the cursor mirror, shared by all processes through Redis.
+//! Claims, access tokens, limits and the cursor mirror, shared by all processes through Redis.
 //!
 //! Everything here is a fast path that may vanish: the database decides what is true, and no operation
 //! returns an error to its caller. While Redis is away a bounded memory stands in for it, so this process
@@ -11,14 +11,14 @@
 mod availability;
 mod error;
 mod keys;
+mod limit;
 mod memory;
-mod pause;
 mod redis_engine;
 mod scripts;
 mod settings;
 mod state;
 
 pub use error::StateError;
-pub use pause::{PAUSE_MAX, Pause};
+pub use limit::{Call, PAUSE_MAX, Pause, Told};
 pub use settings::StateSettings;
 pub use state::{Claim, State, StateHealth};

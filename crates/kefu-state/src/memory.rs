@@ -5,13 +5,14 @@ use std::time::Duration;
 use secrecy::{ExposeSecret, SecretString};
 use tokio::time::Instant;
 
-use crate::pause::Pause;
+use crate::limit::{Call, Limit, Pause, Told};
+use crate::scripts::LIMIT_KEPT;
 use crate::state::Claim;
 
 // Together 10,000 entries. Each family has its own share, so that a flood of claims pushes no token out.
 const CLAIMS_MAX: usize = 9_000;
 const TOKENS_MAX: usize = 500;
-const PAUSES_MAX: usize = 500;
+const LIMITS_MAX: usize = 500;
 
 /// The memory engine, and what stands in for Redis while it is away.
 ///
@@ -21,8 +22,7 @@ pub(crate) struct Memory(Mutex<Tables>);
 struct Tables {
     claims: Bounded<Claimed>,
     tokens: Bounded<SecretString>,
-    /// Their lengths; an entry lives twice as long.
-    pauses: Bounded<Duration>,
+    limits: Bounded<Limit>,
 }
 
 enum Claimed {
@@ -35,7 +35,7 @@ impl Memory {
         Memory(Mutex::new(Tables {
             claims: Bounded::new(CLAIMS_MAX),
             tokens: Bounded::new(TOKENS_MAX),
-            pauses: Bounded::new(PAUSES_MAX),
+            limits: Bounded::new(LIMITS_MAX),
         }))
     }
 
@@ -92,21 +92,35 @@ impl Memory {
         }
     }
 
-    pub(crate) fn pause(&self, key: &str, first: Duration, now: Instant) -> Pause {
-        let pauses = &mut self.lock().pauses;
-        let known = pauses.get(key, now).map(|(length, until)| (*length, until - now));
-        if let Some(running) = known.and_then(|(length, life)| Pause::of(length, life)) {
-            return running;
-        }
-        let pause = Pause::begin(first, known.map(|(length, _)| length));
-        pauses.put(key, pause.length, now + pause.life(), now);
-        pause
+    pub(crate) fn call(&self, key: &str, interval: Duration, now: Instant) -> Call {
+        self.with_limit(key, now, |limit| limit.call(interval, now))
+    }
+
+    pub(crate) fn refused(&self, key: &str, asked: Option<u64>, first: Duration, now: Instant) -> Pause {
+        self.with_limit(key, now, |limit| limit.refused(asked, first, now))
+    }
+
+    pub(crate) fn told(&self, key: &str, asked: u64, told: Told, now: Instant) {
+        self.with_limit(key, now, |limit| limit.told(asked, told, now));
     }
 
     pub(crate) fn paused(&self, key: &str, now: Instant) -> Option<Pause> {
         let tables = self.lock();
-        let (length, until) = tables.pauses.get(key, now)?;
-        Pause::of(*length, until - now)
+        let (limit, _) = tables.limits.get(key, now)?;
+        limit.paused(now)
+    }
+
+    fn with_limit<T>(&self, key: &str, now: Instant, step: impl FnOnce(&mut Limit) -> T) -> T {
+        let limits = &mut self.lock().limits;
+        let mut limit = limits
+            .get(key, now)
+            .map_or_else(Limit::default, |(known, _)| known.clone());
+        let outcome = step(&mut limit);
+        match limit.is_free() {
+            true => limits.remove(key),
+            false => limits.put(key, limit, now + LIMIT_KEPT, now),
+        }
+        outcome
     }
 
     fn lock(&self) -> MutexGuard<'_, Tables> {
@@ -241,6 +255,6 @@ mod tests {
         }
         assert!(memory.token("wecom:token:default", now).is_some());
         assert_eq!(memory.lock().claims.entries.len(), CLAIMS_MAX);
-        assert_eq!(CLAIMS_MAX + TOKENS_MAX + PAUSES_MAX, 10_000);
+        assert_eq!(CLAIMS_MAX + TOKENS_MAX + LIMITS_MAX, 10_000);
     }
 }

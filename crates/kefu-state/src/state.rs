@@ -8,8 +8,8 @@ use secrecy::{ExposeSecret, SecretString};
 use tokio::time::Instant;
 
 use crate::error::StateError;
+use crate::limit::{self, Call, Pause, Told};
 use crate::memory::Memory;
-use crate::pause::{self, PAUSE_MAX, Pause};
 use crate::redis_engine::RedisEngine;
 use crate::settings::{StateSettings, Target};
 use crate::{keys, scripts};
@@ -176,35 +176,66 @@ impl State {
             .await;
     }
 
-    /// Begins a pause of one API of `app`; who comes while one runs joins it.
+    /// Whether this API of `app` may be called; `interval` lies between two calls after a limit was real.
     ///
-    /// It lasts for `first`, at most [`PAUSE_MAX`]. Begun sooner after the end of the last one than that one lasted,
-    /// it lasts twice as long as that one. Only the engine's clock judges. `api` tells calls with and without token
-    /// apart.
-    pub async fn pause(&self, app: &str, api: &str, first: Duration) -> Pause {
-        let (key, first) = (keys::pause(app, api), pause::clamped(first));
+    /// Only the engine's clock judges. `api` tells calls with and without token apart.
+    pub async fn call(&self, app: &str, api: &str, interval: Duration) -> Call {
+        let key = keys::pause(app, api);
+        if self.0.redis.is_some()
+            && let Some(pause) = self.0.memory.paused(&key, Instant::now())
+        {
+            // What this process learnt while Redis was away is known to its memory only.
+            return Call::Paused(pause.left);
+        }
+        let answer: Option<(u8, u64)> = self.ask("call", &key, |key| scripts::call(key, interval)).await;
+        let Some((which, number)) = answer else {
+            return self.0.memory.call(&key, interval, Instant::now());
+        };
+        let time = Duration::from_micros(number);
+        match which {
+            0 => Call::Go(time),
+            1 => Call::Ask(number),
+            2 => Call::Asked(time),
+            3 => Call::Paused(time),
+            _ => Call::Full(time),
+        }
+    }
+
+    /// WeCom said "too often" to a call, which may be one that asked. `first`, at most [`PAUSE_MAX`](crate::PAUSE_MAX),
+    /// is how long its limits last.
+    pub async fn refused(&self, app: &str, api: &str, asked: Option<u64>, first: Duration) -> Pause {
+        let (key, first) = (keys::pause(app, api), limit::clamped(first));
         let answer: Option<(u8, u64, u64)> = self
-            .ask("pause", &key, |key| scripts::pause(key, first, PAUSE_MAX))
+            .ask("refused", &key, |key| scripts::refused(key, asked, first))
             .await;
         match answer {
             Some((begun, length, left)) => Pause {
-                left: Duration::from_millis(left),
-                length: Duration::from_millis(length),
+                left: Duration::from_micros(left),
+                length: Duration::from_micros(length),
                 begun: begun == 1,
             },
-            None => self.0.memory.pause(&key, first, Instant::now()),
+            None => self.0.memory.refused(&key, asked, first, Instant::now()),
         }
+    }
+
+    /// How a call that asked has ended, if not by a refusal. Untold, the next one asks after ten seconds.
+    pub async fn told(&self, app: &str, api: &str, asked: u64, told: Told) {
+        let key = keys::pause(app, api);
+        let _told: Option<()> = self
+            .ask("told", &key, |key| scripts::told(key, asked, told))
+            .await;
+        self.0.memory.told(&key, asked, told, Instant::now());
     }
 
     /// The pause of this API that runs now.
     pub async fn paused(&self, app: &str, api: &str) -> Option<Pause> {
         let key = keys::pause(app, api);
-        let answer: Option<(Option<String>, i64)> = self.ask("paused", &key, scripts::get_with_life).await;
-        let shared = answer.and_then(|(text, life)| {
-            let life = Duration::from_millis(u64::try_from(life).ok()?);
-            Pause::of(pause::length(&text?)?, life)
+        let answer: Option<(u64, u64)> = self.ask("paused", &key, scripts::paused).await;
+        let shared = answer.filter(|(_, left)| 0 < *left).map(|(length, left)| Pause {
+            left: Duration::from_micros(left),
+            length: Duration::from_micros(length),
+            begun: false,
         });
-        // What this process learnt while Redis was away is known to its memory only.
         let own = self.0.memory.paused(&key, Instant::now());
         [shared, own].into_iter().flatten().max_by_key(|pause| pause.left)
     }

@@ -128,6 +128,11 @@ impl ApiError {
         }
     }
 
+    /// Whether the call itself was never made, since no access token could be had for it.
+    pub fn is_of_token(&self) -> bool {
+        self.api == GETTOKEN
+    }
+
     /// Whether the call may have had its effect: it is to be repeated with the same `msgid`.
     ///
     /// "Busy" belongs here, because it does not say how far WeCom came.

@@ -16,6 +16,10 @@ const CORP_ID_BYTES: usize = 18;
 /// Longest `wecom.timeout`: the job around a call has a time limit of its own, and so has the customer's patience.
 const CALL_TIMEOUT_MAX: Duration = Duration::from_secs(60);
 
+/// Fewer calls a minute are no limit that WeCom has; at that pace each would be late.
+const CALLS_PER_MINUTE_MIN: u32 = 60;
+const CALLS_PER_MINUTE_MAX: u32 = 1_000_000;
+
 /// How to reach WeCom's API.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -29,6 +33,8 @@ pub struct WecomSettings {
     pub proxy: Option<SecretString>,
     /// Error codes that mean "this msgid was used before", separated by commas.
     pub msgid_repeated_codes: String,
+    /// What WeCom allows one app with one API; calls are paced below it once that was found to be true.
+    pub calls_per_minute: u32,
 }
 
 /// One app of WeCom. Which keys are needed depends on the role, so only the corp id is not optional here.
@@ -79,6 +85,7 @@ impl WecomSettings {
             timeout,
             proxy,
             self.repeated_codes().map(drop),
+            self.pace(),
         ]
         .into_iter()
         .filter_map(Result::err)
@@ -92,6 +99,16 @@ impl WecomSettings {
         let problem = "is http:// to another machine: secret, tokens and messages go there in the clear; set https:// \
             unless a simulator plays there";
         is_open.then(|| SettingsError::new("wecom.api_base", problem))
+    }
+
+    fn pace(&self) -> Result<(), SettingsError> {
+        match (CALLS_PER_MINUTE_MIN..=CALLS_PER_MINUTE_MAX).contains(&self.calls_per_minute) {
+            true => Ok(()),
+            false => {
+                let problem = format!("must be {CALLS_PER_MINUTE_MIN} to {CALLS_PER_MINUTE_MAX}");
+                Err(SettingsError::new("wecom.calls_per_minute", problem))
+            }
+        }
     }
 
     /// Empty is none.

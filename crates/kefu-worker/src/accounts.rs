@@ -7,10 +7,21 @@ use tracing::{info, warn};
 use crate::apps::App;
 use crate::calls::call;
 use crate::context::Context;
+use crate::outcome::Fault;
 use crate::pause::Api;
 
-/// Makes WeCom's list of accounts known; false when it could not be had. It is not needed to answer anybody.
-pub(crate) async fn refresh(context: &Context, app: &App) -> Result<bool, StoreError> {
+/// What became of the question for the list.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Listed {
+    All,
+    /// It could not be had.
+    Nothing,
+    /// It is not asked for now, for this reason.
+    Waits(&'static str),
+}
+
+/// Makes WeCom's list of accounts known. It is not needed to answer anybody.
+pub(crate) async fn refresh(context: &Context, app: &App) -> Result<Listed, StoreError> {
     let listed = call(context, app, Api::Accounts, || context.wecom.accounts(&app.name));
     let accounts = match listed.await {
         Ok(Ok(accounts)) => accounts,
@@ -20,11 +31,15 @@ pub(crate) async fn refresh(context: &Context, app: &App) -> Result<bool, StoreE
                 error = &error as &dyn std::error::Error,
                 "accounts not listed: {error}"
             );
-            return Ok(false);
+            return Ok(Listed::Nothing);
+        }
+        Err(Fault::Wait(_, why)) => {
+            info!(app = app.name, "accounts not listed: {why}");
+            return Ok(Listed::Waits(why));
         }
         Err(fault) => {
             info!(app = app.name, "accounts not listed: {fault}");
-            return Ok(false);
+            return Ok(Listed::Nothing);
         }
     };
     for account in accounts {
@@ -43,5 +58,5 @@ pub(crate) async fn refresh(context: &Context, app: &App) -> Result<bool, StoreE
             info!(app = app.name, account.id = %id, "account {id} is new");
         }
     }
-    Ok(true)
+    Ok(Listed::All)
 }

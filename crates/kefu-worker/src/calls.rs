@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use backon::{BackoffBuilder, ExponentialBuilder};
-use kefu_wecom::{ApiError, ErrorClass};
+use kefu_wecom::ApiError;
 use tokio::time::sleep;
 
 use crate::apps::App;
@@ -34,17 +34,15 @@ pub(crate) async fn call<T, F>(
 where
     F: Future<Output = Result<T, ApiError>>,
 {
-    pause::check(context, &app.name, api).await?;
     let mut waits = waits().build();
     loop {
         let permit = away::allow(app).await?;
+        let leave = pause::enter(context, &app.name, api).await?;
         let outcome = call().await;
         away::tell(permit, &outcome);
+        leave.tell(&outcome).await?;
         match (outcome, waits.next()) {
             (Err(error), Some(wait)) if is_brief(&error) => sleep(wait).await,
-            (Err(error), _) if error.class() == ErrorClass::Rate => {
-                return Err(pause::start(context, &app.name, api).await);
-            }
             (outcome, _) => return Ok(outcome),
         }
     }

@@ -20,6 +20,7 @@ use crate::check::{breaker_wait, conversation, rate_pause, thoughts, tls};
 use crate::context::Context;
 use crate::gate::Gate;
 use crate::page_size::PageSizes;
+use crate::pause::RateRule;
 use crate::replies::Replies;
 use crate::row::job_limit;
 use crate::tokens::StateTokens;
@@ -42,7 +43,7 @@ pub(crate) struct Parts {
     thoughts: ThoughtMarks,
     replies: Replies,
     conversation: ConversationSettings,
-    rate_pause: Duration,
+    rate: RateRule,
     poll_after: Duration,
     state: StateSettings,
     database: DatabaseSettings,
@@ -65,7 +66,10 @@ impl Parts {
             credentials,
             replies: Replies::read(&settings.section("reply")?)?,
             conversation: conversation(settings)?,
-            rate_pause: rate_pause(settings)?,
+            rate: RateRule {
+                pause: rate_pause(settings)?,
+                calls_per_minute: wecom.calls_per_minute,
+            },
             poll_after: settings.section::<WorkerSettings>("worker")?.poll_after,
             state: settings.section("state")?,
             database: settings.section("database")?,
@@ -97,7 +101,7 @@ impl Parts {
         Ok(Context {
             turns: Turns::new(queue.clone(), self.conversation.merge_window),
             first_run_age: self.conversation.first_run_age,
-            rate_pause: self.rate_pause,
+            rate: self.rate,
             poll_after: self.poll_after,
             history_max: self.history_max,
             prompt_tokens_max: self.prompt_tokens_max,

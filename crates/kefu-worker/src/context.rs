@@ -10,6 +10,7 @@ use kefu_wecom::error::RepeatedCodes;
 use crate::apps::Apps;
 use crate::gate::Gate;
 use crate::page_size::PageSizes;
+use crate::pause::RateRule;
 use crate::replies::Replies;
 use crate::turns::Turns;
 use kefu_model::Model;
@@ -32,8 +33,7 @@ pub(crate) struct Context {
     /// What in an answer of the model is thought and not said.
     pub(crate) thoughts: ThoughtMarks,
     pub(crate) first_run_age: Duration,
-    /// After a rate limit.
-    pub(crate) rate_pause: Duration,
+    pub(crate) rate: RateRule,
     pub(crate) poll_after: Duration,
     pub(crate) turns: Turns,
     pub(crate) page_sizes: PageSizes,

@@ -1,15 +1,41 @@
-//! Pauses after a rate limit: per app and API, shared by all workers.
+//! What a rate limit asks of all workers: per app and API a pause, one call that asks whether it is over, and a pace
+//! below a limit that was real. The rule is in `kefu-state/src/limit.rs`.
 
 use std::time::Duration;
 
-use kefu_state::Pause;
+use kefu_state::{Call, Pause, Told};
+use kefu_wecom::{ApiError, ErrorClass};
+use tokio::time::{Instant, sleep};
 use tracing::warn;
 
 use crate::context::Context;
 use crate::outcome::Fault;
 
-/// Longest time over which paused work comes back: what WeCom allows in it is more than waits after an hour.
-const SPREAD_MAX: Duration = Duration::from_secs(600);
+/// How long a job waits in its slot for the call that asks: usually it is known within milliseconds.
+const ASKED_WAIT_MAX: Duration = Duration::from_secs(1);
+/// How often it looks meanwhile.
+const LOOK: Duration = Duration::from_millis(50);
+/// How often a job looks whether there is a token again.
+const TOKEN_LOOK: Duration = Duration::from_secs(10);
+/// Calls are paced at this part of the limit: a call may be counted a little later than it was made.
+const PACE: f64 = 0.95;
+
+const LIMITED: &str = "rate limit";
+
+/// How WeCom limits the calls of one API.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct RateRule {
+    /// How long a limit lasts, the first time.
+    pub(crate) pause: Duration,
+    pub(crate) calls_per_minute: u32,
+}
+
+impl RateRule {
+    /// Between two calls that are paced.
+    fn interval(self) -> Duration {
+        Duration::from_secs(60).div_f64(f64::from(self.calls_per_minute) * PACE)
+    }
+}
 
 /// An API with a limit of its own.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -39,11 +65,21 @@ impl Api {
     }
 }
 
-/// Fails with the time to wait for while `api` is paused.
+/// Leave for one call. Its outcome is to be told: a call that asks keeps all others waiting.
+#[must_use = "a call's outcome is to be told"]
+pub(crate) struct Leave<'a> {
+    context: &'a Context,
+    app: &'a str,
+    api: Api,
+    /// Of a call that asks.
+    asked: Option<u64>,
+}
+
+/// Fails with the time to wait for while `api` is paused; takes no place.
 pub(crate) async fn check(context: &Context, app: &str, api: Api) -> Result<(), Fault> {
     match context.state.paused(app, api.as_str()).await {
         None => Ok(()),
-        Some(pause) => Err(wait(pause)),
+        Some(pause) => Err(Fault::Wait(pause.left, LIMITED)),
     }
 }
 
@@ -53,25 +89,99 @@ pub(crate) async fn left(context: &Context, app: &str, api: Api) -> Duration {
     pause.map_or(Duration::ZERO, |pause| pause.left)
 }
 
-/// WeCom said "too often": nobody calls `api` for a while. For longer each time it says so soon after a pause: it blocks
-/// for a minute by its rule for minutes, and for an hour by that for hours (doc 90454).
-pub(crate) async fn start(context: &Context, app: &str, api: Api) -> Fault {
-    let pause = context.state.pause(app, api.as_str(), context.rate_pause).await;
-    if pause.begun {
-        warn!(
-            app,
-            wecom.api = api.as_str(),
-            pause_ms = pause.length.as_millis(),
-            "rate limit: pausing {} for {:?}",
-            api.as_str(),
-            pause.length
-        );
-    }
-    wait(pause)
+/// Leave for a call of `api`, when its turn has come; else the time to wait for, without an attempt spent.
+pub(crate) async fn enter<'a>(context: &'a Context, app: &'a str, api: Api) -> Result<Leave<'a>, Fault> {
+    let interval = context.rate.interval();
+    let until = Instant::now() + ASKED_WAIT_MAX;
+    let asked = loop {
+        match context.state.call(app, api.as_str(), interval).await {
+            Call::Go(wait) => {
+                if !wait.is_zero() {
+                    sleep(wait).await;
+                }
+                break None;
+            }
+            Call::Ask(asked) => break Some(asked),
+            Call::Asked(_) if Instant::now() < until => sleep(LOOK).await,
+            Call::Asked(left) => return Err(Fault::Wait(left.min(ASKED_WAIT_MAX), LIMITED)),
+            // No wider: a sweep wakes so many at a time, and the pace does the rest.
+            Call::Paused(left) => return Err(Fault::Wait(left, LIMITED)),
+            Call::Full(wait) => {
+                let spread = wait.mul_f64(rand::random::<f64>());
+                return Err(Fault::Wait(wait + spread, LIMITED));
+            }
+        }
+    };
+    Ok(Leave {
+        context,
+        app,
+        api,
+        asked,
+    })
 }
 
-/// Paused work comes back spread over as long as the pause itself, so that it does not hit the limit again all at once.
-fn wait(pause: Pause) -> Fault {
-    let spread = pause.length.min(SPREAD_MAX).mul_f64(rand::random::<f64>());
-    Fault::Wait(pause.left + spread, "rate limit")
+impl Leave<'_> {
+    /// Tells how the call went; the time to wait for, if WeCom said "too often".
+    pub(crate) async fn tell<T>(self, outcome: &Result<T, ApiError>) -> Result<(), Fault> {
+        match outcome {
+            Err(error) if error.class() == ErrorClass::Rate => {
+                let wait = match error.is_of_token() {
+                    true => self.without_token().await,
+                    false => self.refused().await.left,
+                };
+                Err(Fault::Wait(wait, LIMITED))
+            }
+            Err(error) if error.is_of_token() || is_unknown(error) => {
+                self.give_back().await;
+                Ok(())
+            }
+            Ok(_) | Err(_) => {
+                self.told(Told::Passed).await;
+                Ok(())
+            }
+        }
+    }
+
+    /// The call was not made, or nobody knows what became of it.
+    pub(crate) async fn give_back(self) {
+        self.told(Told::Nothing).await;
+    }
+
+    /// `gettoken` is limited: whoever fetches tokens waits a minute by itself, and this API has not been called.
+    async fn without_token(self) -> Duration {
+        let wait = self.context.rate.pause.min(TOKEN_LOOK);
+        self.give_back().await;
+        wait
+    }
+
+    async fn told(self, told: Told) {
+        if let Some(asked) = self.asked {
+            let (app, api) = (self.app, self.api.as_str());
+            self.context.state.told(app, api, asked, told).await;
+        }
+    }
+
+    async fn refused(self) -> Pause {
+        let (app, api) = (self.app, self.api.as_str());
+        let first = self.context.rate.pause;
+        let pause = self.context.state.refused(app, api, self.asked, first).await;
+        if pause.begun {
+            warn!(
+                app,
+                wecom.api = api,
+                pause_ms = pause.left.as_millis(),
+                "rate limit: pausing {api} for {:?}",
+                pause.left
+            );
+        }
+        pause
+    }
+}
+
+/// No answer, or one that says nothing about a limit.
+fn is_unknown(error: &ApiError) -> bool {
+    matches!(
+        error.class(),
+        ErrorClass::Network | ErrorClass::Ambiguous | ErrorClass::Busy
+    )
 }

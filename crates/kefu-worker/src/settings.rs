@@ -14,7 +14,7 @@ pub struct WorkerSettings {
     /// How long jobs in flight may take to end at a stop.
     #[serde(with = "humantime_serde")]
     pub drain: Duration,
-    /// How long an API rests after WeCom said "too often", the first time; soon again, each rest is twice as long.
+    /// How long a limit lasts, the first time, after WeCom said "too often" and said it again to the call that asked.
     #[serde(with = "humantime_serde")]
     pub rate_pause: Duration,
     /// The first wait of an open breaker, after 5 failures of WeCom or the model in a row.

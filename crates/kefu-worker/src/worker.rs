@@ -18,6 +18,7 @@ use tokio::time::{Instant, MissedTickBehavior, interval, sleep, timeout};
 use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
 
+use crate::accounts::Listed;
 use crate::connect::Parts;
 use crate::context::Context;
 use crate::{WorkerSettings, accounts, archiver, check, replayer, slot, sweeper};
@@ -172,8 +173,8 @@ async fn list_accounts(context: &Context, stop: CancellationToken) -> anyhow::Re
             let mut wait = ACCOUNTS_EVERY;
             for app in context.apps.iter() {
                 match accounts::refresh(context, app).await {
-                    Ok(true) => (),
-                    Ok(false) => wait = ACCOUNTS_RETRY,
+                    Ok(Listed::All) => (),
+                    Ok(Listed::Nothing | Listed::Waits(_)) => wait = ACCOUNTS_RETRY,
                     Err(error) => {
                         warn!("accounts not noted: {error}");
                         wait = ACCOUNTS_RETRY;

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use kefu_faults::{FaultProxy, Faults};
-use kefu_state::{Claim, State};
+use kefu_state::{Call, Claim, State, Told};
 use metrics_exporter_prometheus::PrometheusBuilder;
 use redis::ConnectionAddr;
 use secrecy::ExposeSecret;
@@ -63,8 +63,27 @@ async fn work(state: &State, hash: &str) {
     assert_eq!(state.token("default").await.unwrap().0.expose_secret(), hash);
     state.drop_token_if("default", "another").await;
     state.mirror_cursor("default", "wkA", "cursor").await;
-    assert!(state.pause("default", hash, MINUTE).await.begun);
-    assert_eq!(state.paused("default", hash).await.unwrap().length, MINUTE);
+    assert!(state.refused("default", hash, None, MINUTE).await.begun);
+    assert!(state.paused("default", hash).await.is_some());
+    assert!(matches!(
+        state.call("default", hash, MINUTE).await,
+        Call::Paused(_)
+    ));
+    state.told("default", hash, 1, Told::Passed).await;
+}
+
+/// After its first refusal: the call that asks is refused, too.
+async fn a_limit_is_found_to_be_real(state: &State, api: &str) {
+    eventually("the end of the moment", async || {
+        match state.call("default", api, MINUTE).await {
+            Call::Ask(asked) => {
+                let pause = state.refused("default", api, Some(asked), MINUTE).await;
+                pause.length == MINUTE
+            }
+            _ => false,
+        }
+    })
+    .await;
 }
 
 async fn back(state: &State) {
@@ -95,6 +114,7 @@ async fn goes_on_and_returns(fault: fn(&FaultProxy)) {
         "{health:?}"
     );
     assert_eq!((log.count("WARN"), log.count("INFO")), (1, 0), "{}", log.text());
+    a_limit_is_found_to_be_real(&state, "away").await;
 
     proxy.clear();
     back(&state).await;
@@ -109,6 +129,8 @@ async fn goes_on_and_returns(fault: fn(&FaultProxy)) {
         Claim::Held
     );
     assert_eq!(state.paused("default", "away").await.unwrap().length, MINUTE);
+    let call = state.call("default", "away", MINUTE).await;
+    assert!(matches!(call, Call::Paused(_)), "{call:?}");
     work(&state, "after").await;
     assert_eq!(
         state.claim("default", "before", "job-b:1", MINUTE).await,

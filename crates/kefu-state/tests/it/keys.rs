@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use kefu_domain::Millis;
-use kefu_state::{Claim, State};
+use kefu_state::{Call, Claim, State, Told};
 use redis::aio::MultiplexedConnection;
 use secrecy::ExposeSecret;
 
@@ -11,14 +11,17 @@ use crate::said::{conversation, messages};
 use crate::support::{forget, prefix, raw, redis_info, redis_url, settings};
 
 const MINUTE: Duration = Duration::from_secs(60);
-/// API and value. The last one is how an end in Unix milliseconds would look.
-const ODD_PAUSES: [(&str, &str); 6] = [
+/// API and value. `endless` is what earlier versions wrote, `time` how an end in Unix milliseconds would look.
+const ODD_PAUSES: [(&str, &str); 8] = [
     ("word", "soon"),
     ("huge", "9e99"),
     ("nan", "nan"),
     ("negative", "-60000"),
     ("endless", "60000"),
     ("time", "1800000000000"),
+    // Without an end in Redis, and with a length that no pause has.
+    ("alike", "1000000 0 0 1000000 0 0 0 0"),
+    ("long", "99000000000 1 0 99000000000 0 0 0 0"),
 ];
 
 /// The value under the key, and that its life is just under `life`.
@@ -60,9 +63,10 @@ async fn key_names_values_and_lifetimes_are_the_documented_ones() {
     let cursor = format!("{prefix}kf:cursor:default:wkA");
     check(&mut raw, &cursor, "4gw7", Duration::from_secs(7 * 24 * 3600)).await;
 
-    state.pause("default", "send_msg:with_token", MINUTE).await;
-    let pause = format!("{prefix}pause:default:send_msg:with_token");
-    check(&mut raw, &pause, "60000", 2 * MINUTE).await;
+    state.refused("default", "send_msg", None, MINUTE).await;
+    let pause = format!("{prefix}pause:default:send_msg");
+    let moment = "1000000 0 0 1000000 -14400000000 0 0 0";
+    check(&mut raw, &pause, moment, Duration::from_secs(4 * 3600)).await;
 
     state
         .note_said(&conversation("wm1"), &messages(&["m1"]), Millis(1))
@@ -94,7 +98,7 @@ async fn a_flushed_redis_is_forgotten_claims_and_nothing_worse() {
         Claim::Won
     );
     state.put_token("default", &"access".into(), MINUTE).await;
-    state.pause("default", "send_msg", MINUTE).await;
+    state.refused("default", "send_msg", None, MINUTE).await;
     forget(&prefix).await;
     assert!(state.token("default").await.is_none());
     assert_eq!(state.paused("default", "send_msg").await, None);
@@ -142,10 +146,10 @@ async fn values_that_are_not_ours_count_as_absent() {
     assert!(state.token("endless").await.is_none());
     for (api, value) in ODD_PAUSES {
         assert_eq!(state.paused("default", api).await, None, "{value}");
-        let begun = state.pause("default", api, MINUTE).await;
-        assert_eq!((begun.length, begun.begun), (MINUTE, true), "{value}");
-        let running = state.paused("default", api).await;
-        assert_eq!(running.map(|pause| pause.length), Some(MINUTE), "{value}");
+        let free = state.call("default", api, MINUTE).await;
+        assert_eq!(free, Call::Go(Duration::ZERO), "{value}");
+        assert!(state.refused("default", api, None, MINUTE).await.begun, "{value}");
+        assert!(state.paused("default", api).await.is_some(), "{value}");
     }
     state.put_token("endless", &"ours".into(), MINUTE).await;
     assert_eq!(state.token("endless").await.unwrap().0.expose_secret(), "ours");
@@ -203,8 +207,10 @@ async fn a_user_with_only_the_documented_rights_is_enough() {
     state.token("default").await.unwrap();
     state.drop_token_if("default", "access").await;
     state.mirror_cursor("default", "wkA", "4gw7").await;
-    state.pause("default", "send_msg", MINUTE).await;
+    state.refused("default", "send_msg", None, MINUTE).await;
     state.paused("default", "send_msg").await.unwrap();
+    state.call("default", "send_msg", MINUTE).await;
+    state.told("default", "send_msg", 1, Told::Passed).await;
     let (talk, said) = (conversation("wm1"), messages(&["m1"]));
     state.note_said(&talk, &said, Millis(1)).await;
     assert_eq!(state.said_before(&talk, &said).await, said);

@@ -141,6 +141,7 @@ fn impossible_addresses_are_refused_with_the_key() {
     all.timeout = std::time::Duration::from_secs(61);
     all.proxy = Some("p:3128".into());
     all.msgid_repeated_codes = "0".into();
+    all.calls_per_minute = 59;
     let keys: Vec<String> = all
         .problems()
         .iter()
@@ -151,6 +152,7 @@ fn impossible_addresses_are_refused_with_the_key() {
         "wecom.timeout",
         "wecom.proxy",
         "wecom.msgid_repeated_codes",
+        "wecom.calls_per_minute",
     ];
     assert_eq!(keys, expected);
     let error = with(|settings| settings.msgid_repeated_codes = "95001,x".into()).unwrap_err();

@@ -109,6 +109,7 @@ pub(crate) fn settings(base: &str) -> WecomSettings {
         timeout: Duration::from_secs(10),
         proxy: None,
         msgid_repeated_codes: String::new(),
+        calls_per_minute: 10_000,
     }
 }
 

@@ -12,6 +12,7 @@ use kefu_store::{AccountLease, AccountRow, AcquireAccount, AcquiredAccount};
 use tracing::{debug, error, info, warn};
 
 use super::fresh;
+use crate::accounts::{Listed, refresh};
 use crate::apps::App;
 use crate::away;
 use crate::catch_up::CatchUp;
@@ -229,16 +230,17 @@ pub(crate) async fn wake_accounts_of(
     if let Some((_, called_at)) = token {
         away::heard(app, called_at);
     }
-    let listed = crate::accounts::refresh(context, app).await?;
+    let listed = refresh(context, app).await?;
     for row in context.store.accounts(name).await? {
         publish(context, app, &row.account, Lane::High, token)
             .await
             .map_err(|error| JobError::Retry(anyhow::Error::new(error)))?;
     }
     match listed {
-        true => Ok(()),
-        false if app.breaker.check().is_err() => Err(JobError::Parked(away::AWAY)),
-        false => Err(JobError::Retry(anyhow!(
+        Listed::All => Ok(()),
+        Listed::Waits(why) => Err(JobError::Parked(why)),
+        Listed::Nothing if app.breaker.check().is_err() => Err(JobError::Parked(away::AWAY)),
+        Listed::Nothing => Err(JobError::Retry(anyhow!(
             "WeCom did not list the accounts, one may be unknown"
         ))),
     }

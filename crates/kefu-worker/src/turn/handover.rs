@@ -98,14 +98,21 @@ pub(super) async fn transfer(context: &Context, app: &App, turn: &Turn) -> Resul
         refuse_limited(context, turn).await?;
         return Ok(Left::More);
     }
-    pause::check(context, &app.name, Api::Transfer).await?;
     let permit = away::allow(app).await?;
+    let leave = pause::enter(context, &app.name, Api::Transfer).await?;
     let (account, customer) = (key.account.as_str(), key.customer.as_str());
     let moved = context
         .wecom
         .transfer(&app.name, account, customer, &Target::Pool)
         .await;
     away::tell(permit, &moved);
+    if let Err(wait) = leave.tell(&moved).await {
+        if !is_limited(context, app).await {
+            return Err(wait);
+        }
+        refuse_limited(context, turn).await?;
+        return Ok(Left::More);
+    }
     let error = match moved {
         Ok(code) => {
             crash_point("conversation_transferred");
@@ -115,14 +122,6 @@ pub(super) async fn transfer(context: &Context, app: &App, turn: &Turn) -> Resul
         Err(error) => error,
     };
     match error.class() {
-        ErrorClass::Rate => {
-            let wait = pause::start(context, &app.name, Api::Transfer).await;
-            if !is_limited(context, app).await {
-                return Err(wait);
-            }
-            refuse_limited(context, turn).await?;
-            return Ok(Left::More);
-        }
         ErrorClass::Busy | ErrorClass::Network | ErrorClass::Ambiguous | ErrorClass::Token
             if turn.failures < FAILURES_MAX =>
         {

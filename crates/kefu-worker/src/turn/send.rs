@@ -53,10 +53,11 @@ pub(super) async fn send(
     lease: &ConversationLease,
     part: &Part,
 ) -> Result<Sent, Fault> {
-    pause::check(context, &app.name, Api::Send).await?;
-    // Before the mark as well: a part that is not called must not look as if it may have gone out.
+    // Before the mark: a part that is not called must not look as if it may have gone out.
     let mut permit = away::allow(app).await?;
+    let mut leave = pause::enter(context, &app.name, Api::Send).await?;
     if !context.store.mark_sending(lease, &part.msgid).await? {
+        leave.give_back().await;
         // The lease is lost, or the part was settled meanwhile, say by a report: the next look at the row tells.
         return Ok(Sent::ReplyOver);
     }
@@ -80,6 +81,7 @@ pub(super) async fn send(
         let outcome = context.wecom.send_msg(&app.name, &message).await;
         crash_point("part_called");
         away::tell(permit, &outcome);
+        let limited = leave.tell(&outcome).await;
         let error = match outcome {
             Ok(_) => {
                 debug!(part.msgid, "sent part {}", part.msgid);
@@ -91,6 +93,10 @@ pub(super) async fn send(
             return sending.note(CallEnd::MsgidUsed, None, Handled::Answered).await;
         }
         sending.ambiguous |= error.is_ambiguous();
+        if let Err(fault) = limited {
+            sending.keep(&error).await?;
+            return Err(fault);
+        }
         match waits.next() {
             Some(wait) if is_brief(&error) => tokio::time::sleep(wait).await,
             _ => return sending.refused(error).await,
@@ -98,6 +104,13 @@ pub(super) async fn send(
         permit = match app.breaker.allow() {
             Ok(permit) => permit,
             Err(_) => return sending.refused(error).await,
+        };
+        leave = match pause::enter(context, &app.name, Api::Send).await {
+            Ok(leave) => leave,
+            Err(fault) => {
+                sending.keep(&error).await?;
+                return Err(fault);
+            }
         };
     }
 }
@@ -153,14 +166,10 @@ impl Sending<'_> {
     /// The call did not go through, or nobody knows. Decides whether the part is tried again.
     async fn refused(&self, error: ApiError) -> Result<Sent, Fault> {
         match error.class() {
-            ErrorClass::Busy | ErrorClass::Network | ErrorClass::Ambiguous => {
+            // A rate limit was told already, and waited for.
+            ErrorClass::Busy | ErrorClass::Network | ErrorClass::Ambiguous | ErrorClass::Rate => {
                 self.keep(&error).await?;
                 Err(away::fault(self.app, error))
-            }
-            ErrorClass::Rate => {
-                let fault = pause::start(self.context, &self.app.name, Api::Send).await;
-                self.keep(&error).await?;
-                Err(fault)
             }
             // A person can mend these; until then the answer is still wanted.
             ErrorClass::Token | ErrorClass::Configuration => {

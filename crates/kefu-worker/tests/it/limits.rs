@@ -8,6 +8,7 @@ use kefu_queue::{Job, Lane};
 use kefu_simulator::Effect;
 use kefu_simulator::world::Incoming;
 use serde_json::json;
+use tokio::time::sleep;
 
 use crate::harness::{ACCOUNT, Kefu, OTHER_ACCOUNT, tagged, wake_up};
 
@@ -124,15 +125,38 @@ async fn s34_a_throttled_send_pauses_its_app_alone_and_costs_no_attempt() {
     assert!(kefu.dead_letters().await.is_empty());
 }
 
+/// One refusal in between is no limit: what waits for it waits a moment, not the pause.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn s34_a_limit_that_repeats_pauses_longer_each_time() {
-    const FIRST: Duration = Duration::from_secs(1);
-    let kefu = Kefu::with(|setup| setup.set("worker.rate_pause", "1s")).await;
-    kefu.fault_times("kf/send_msg", TOO_OFTEN, 2);
+async fn s34_a_single_refusal_costs_a_moment_and_no_attempt() {
+    const MOMENT: Duration = Duration::from_secs(1);
+    let kefu = Kefu::with(|setup| setup.set("worker.rate_pause", "1h")).await;
+    kefu.fault_times("kf/send_msg", TOO_OFTEN, 1);
+    let began_at = Instant::now();
+    for number in 0..20 {
+        kefu.writes(&format!("wm{number}"), &tagged(number)).await;
+    }
+    kefu.handled_all(20).await;
+    assert!(MOMENT <= began_at.elapsed(), "{:?}", began_at.elapsed());
+    kefu.assert_each_answered_once(20);
+    assert_eq!(kefu.calls("kf/send_msg"), 21);
+    assert_eq!(
+        kefu.number("SELECT CAST(max(failures) AS TEXT) FROM conversation")
+            .await,
+        0
+    );
+    assert!(kefu.dead_letters().await.is_empty());
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn s34_a_limit_that_stays_is_asked_for_by_one_call_and_pauses_longer_each_time() {
+    const FIRST: Duration = Duration::from_secs(2);
+    const MOMENT: Duration = Duration::from_secs(1);
+    let kefu = Kefu::with(|setup| setup.set("worker.rate_pause", "2s")).await;
+    kefu.fault_times("kf/send_msg", TOO_OFTEN, 3);
     kefu.writes("wm1", &tagged(1)).await;
     let mut called_at = Vec::new();
-    for calls in 1..=3 {
-        // Somebody always wants to send: whoever is first after a pause calls at once.
+    for calls in 1..=4 {
+        // Somebody always wants to send: whoever is first after a pause calls at once, and nobody else.
         kefu.until("the next call is made", async || {
             kefu.publish(&turn(&kefu, "wm1")).await;
             calls <= kefu.calls("kf/send_msg")
@@ -141,13 +165,35 @@ async fn s34_a_limit_that_repeats_pauses_longer_each_time() {
         called_at.push(Instant::now());
     }
     let pauses: Vec<Duration> = called_at.windows(2).map(|pair| pair[1] - pair[0]).collect();
-    for (number, pause) in pauses.iter().enumerate() {
+    // A moment, the rest of the pause, and only then the double.
+    for (pause, expected) in pauses.iter().zip([MOMENT, FIRST - MOMENT, 2 * FIRST]) {
         // A call is noticed a little late, so the pause it begins seems a little shorter.
-        let expected = FIRST * 2_u32.pow(number as u32);
         assert!(expected.mul_f64(0.8) < *pause, "{pauses:?}");
     }
     kefu.handled_all(1).await;
     kefu.assert_each_answered_once(1);
+    assert!(kefu.dead_letters().await.is_empty());
+}
+
+/// The list of accounts is no row's: its job would climb the ladder to its end.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn s34_a_job_without_a_row_waits_for_a_limit_and_spends_no_attempt() {
+    let kefu = Kefu::with(|setup| setup.set("worker.rate_pause", "1500ms")).await;
+    kefu.fault("kf/account/list", TOO_OFTEN);
+    let known = Job::new(
+        "kf.sync",
+        "default",
+        Lane::High,
+        json!({}),
+        Millis(clock::now_ms()),
+    );
+    kefu.publish(&known).await;
+    // More than all attempts take.
+    sleep(Duration::from_secs(3)).await;
+    assert!(kefu.dead_letters().await.is_empty());
+    kefu.simulator.clear_faults();
+    kefu.until("the job is gone", async || kefu.waiting().await == 0)
+        .await;
     assert!(kefu.dead_letters().await.is_empty());
 }
 
