@@ -1,18 +1,24 @@
 //! Faults on demand: what shall go wrong, where, and how often.
 
+mod limit;
+
 use std::collections::HashSet;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+use self::limit::Count;
 use crate::ids::{Chance, number_of};
-use crate::world::Twist;
+use crate::world::{Refusal, Twist};
 
 /// Faults set at the same time.
 const FAULTS_MAX: usize = 100;
 /// Longest delay a fault may ask for.
 const DELAY_MAX: Duration = Duration::from_secs(600);
+
+/// Longest time over which a limit may count.
+const LIMIT_MAX: Duration = Duration::from_secs(24 * 3600);
 
 /// What a fault can be set on: the APIs, and two more.
 pub const TARGETS: &[&str] = &[
@@ -52,6 +58,16 @@ pub struct Fault {
 pub enum Effect {
     /// Refused with this `errcode`, without any effect.
     Error { code: i32, message: Option<String> },
+    /// Refused with 45009 beyond so many calls; nothing has happened.
+    Limit {
+        calls: u32,
+        /// Of the clock: a minute begins with its first second.
+        #[serde(default = "minute", with = "humantime_serde")]
+        every: Duration,
+        /// Every call is refused for as long, from the first refusal on.
+        #[serde(default)]
+        blocks: bool,
+    },
     /// Answered late.
     Delay {
         #[serde(with = "humantime_serde")]
@@ -90,6 +106,10 @@ fn applied() -> bool {
     true
 }
 
+fn minute() -> Duration {
+    Duration::from_secs(60)
+}
+
 /// Every field a fault may have; another one is a typing error that would change what is hit.
 const FIELDS: &[&str] = &[
     "api",
@@ -101,13 +121,16 @@ const FIELDS: &[&str] = &[
     "message",
     "delay",
     "applied",
+    "calls",
+    "every",
+    "blocks",
     "status",
     "fail_type",
 ];
 
 impl Fault {
     /// Reads one fault; the error names what is wrong.
-    pub(crate) fn parse(json: Value) -> Result<Fault, String> {
+    pub fn parse(json: Value) -> Result<Fault, String> {
         let fields = json.as_object().ok_or("a fault is no object")?;
         if let Some(unknown) = fields.keys().find(|field| !FIELDS.contains(&field.as_str())) {
             return Err(format!("field {unknown:?} is none of {}", FIELDS.join(", ")));
@@ -124,6 +147,7 @@ impl Effect {
             Effect::Delay { .. } => true,
             Effect::RepeatPage | Effect::SwapOrder | Effect::RepeatCursor => api == "kf/sync_msg",
             Effect::Undelivered { .. } => api == "kf/send_msg",
+            Effect::Limit { .. } => !matches!(api, "callback" | "model"),
             Effect::RevokeToken => !matches!(api, "callback" | "model" | "gettoken"),
             Effect::Error { .. } | Effect::Cut { .. } | Effect::Status { .. } | Effect::InvalidJson => {
                 api != "callback"
@@ -158,6 +182,17 @@ struct Active {
     fault: Fault,
     left: Option<u64>,
     chance: Chance,
+    count: Count,
+}
+
+impl Active {
+    /// Whether it hits this call.
+    fn hits(&mut self, now: i64) -> bool {
+        if let Effect::Limit { calls, every, blocks } = self.fault.effect {
+            return self.count.refuses(calls, every, blocks, now);
+        }
+        self.fault.probability.is_none_or(|p| self.chance.hits(p))
+    }
 }
 
 impl Faults {
@@ -174,6 +209,14 @@ impl Faults {
         if matches!(fault.effect, Effect::Delay { delay } if DELAY_MAX < delay) {
             return Err(format!("delay is longer than {} s", DELAY_MAX.as_secs()));
         }
+        if let Effect::Limit { every, .. } = fault.effect {
+            if every.as_millis() == 0 || LIMIT_MAX < every {
+                return Err(format!("every is not in 1 ms to {} s", LIMIT_MAX.as_secs()));
+            }
+            if fault.times.is_some() || fault.probability.is_some() {
+                return Err("a limit has no times and no probability".to_owned());
+            }
+        }
         if matches!(fault.effect, Effect::Status { status, .. } if !(200..600).contains(&status)) {
             return Err("status is not in 200 to 599".to_owned());
         }
@@ -183,6 +226,7 @@ impl Faults {
         let chance = Chance::new(fault.seed ^ number_of(&fault.api));
         self.active.push(Active {
             left: fault.times,
+            count: Count::default(),
             chance,
             fault,
         });
@@ -204,13 +248,13 @@ impl Faults {
             .collect()
     }
 
-    /// What goes wrong with this call. Of several faults of one kind the first one set hits.
-    pub(crate) fn draw(&mut self, api: &str) -> Plan {
+    /// What goes wrong with this call, at this Unix millisecond. Of several faults of one kind the first one set hits.
+    pub(crate) fn draw(&mut self, api: &str, now: i64) -> Plan {
         let mut plan = Plan::default();
         let mut hit = HashSet::new();
         for active in self.active.iter_mut().filter(|active| active.fault.api == api) {
             let kind = std::mem::discriminant(&active.fault.effect);
-            if hit.contains(&kind) || active.fault.probability.is_some_and(|p| !active.chance.hits(p)) {
+            if hit.contains(&kind) || !active.hits(now) {
                 continue;
             }
             hit.insert(kind);
@@ -226,6 +270,10 @@ impl Plan {
     fn add(&mut self, effect: &Effect) {
         match effect {
             Effect::Error { code, message } => self.error = Some((*code, message.clone())),
+            Effect::Limit { .. } => {
+                let Refusal { code, message } = Refusal::frequency();
+                self.error = Some((code, Some(message.into_owned())));
+            }
             Effect::Delay { delay } => self.delay = *delay,
             Effect::Cut { applied } => self.cut = Some(*applied),
             Effect::Status { status, applied } => self.status = Some((*status, *applied)),
@@ -257,9 +305,9 @@ mod tests {
                 r#"{"api":"kf/send_msg","kind":"error","code":-1,"times":2}"#,
             ))
             .unwrap();
-        assert!(faults.draw("kf/sync_msg").error.is_none());
+        assert!(faults.draw("kf/sync_msg", 0).error.is_none());
         let hits = (0..5)
-            .filter(|_| faults.draw("kf/send_msg").error.is_some())
+            .filter(|_| faults.draw("kf/send_msg", 0).error.is_some())
             .count();
         assert_eq!(hits, 2);
         assert!(faults.list().is_empty());
@@ -275,7 +323,7 @@ mod tests {
                 ))
                 .unwrap();
             (0..1_000)
-                .map(|_| faults.draw("model").cut.is_some())
+                .map(|_| faults.draw("model", 0).cut.is_some())
                 .collect::<Vec<_>>()
         };
         assert_eq!(draw(), draw());
@@ -300,5 +348,13 @@ mod tests {
         check_refused(r#"{"api":"model","kind":"explode"}"#, "explode");
         check_refused(r#"{"api":"model","kind":"delay","delay":"1day"}"#, "delay");
         check_refused(r#"{"api":"model","kind":"status","status":99}"#, "status");
+        check_refused(
+            r#"{"api":"kf/send_msg","kind":"limit","calls":1,"every":"0s"}"#,
+            "every",
+        );
+        check_refused(
+            r#"{"api":"kf/send_msg","kind":"limit","calls":1,"times":1}"#,
+            "times",
+        );
     }
 }

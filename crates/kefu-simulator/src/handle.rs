@@ -222,7 +222,8 @@ impl Handle {
     }
 
     pub(crate) fn draw(&self, api: &str) -> Plan {
-        lock(&self.shared.faults).draw(api)
+        let now = self.now();
+        lock(&self.shared.faults).draw(api, now)
     }
 
     pub(crate) fn world(&self) -> MutexGuard<'_, World> {

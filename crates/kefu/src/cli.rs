@@ -175,6 +175,9 @@ pub(crate) struct SimulateArgs {
     /// Most messages in one page of sync_msg, below what Kefu asks for
     #[arg(long, default_value_t = 1000, value_parser = clap::value_parser!(u32).range(1..=1000))]
     pub(crate) page_size: u32,
+    /// What goes wrong from the start, as in docs/simulator.md: {"api":"kf/send_msg","kind":"limit","calls":10000}
+    #[arg(long = "fault", value_name = "JSON")]
+    pub(crate) faults: Vec<String>,
     /// End after the script, or after 15 s in which nobody answered at the callback address
     #[arg(long)]
     pub(crate) once: bool,

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use kefu_process::{ExitError, http, stop_on_signal, supervise};
 use kefu_settings::{Problems, Settings, SettingsError, SettingsErrors};
-use kefu_simulator::{Credentials, Handle, Script, SimulatorSettings, parse_callback_url};
+use kefu_simulator::{Credentials, Fault, Handle, Script, SimulatorSettings, parse_callback_url};
 use kefu_wecom::AppSettings;
 use secrecy::{ExposeSecret, SecretString};
 use tokio::task::JoinSet;
@@ -21,6 +21,7 @@ const CALLED_WITHIN: Duration = Duration::from_secs(15);
 
 pub(super) async fn run(config: Option<&Path>, args: &SimulateArgs) -> anyhow::Result<()> {
     parse_callback_url(&args.callback).map_err(|error| ExitError::refused("--callback", error))?;
+    let faults = faults(&args.faults)?;
     let settings = Settings::load(config)?;
     let credentials = credentials(&settings)?;
     if args.settings {
@@ -37,6 +38,9 @@ pub(super) async fn run(config: Option<&Path>, args: &SimulateArgs) -> anyhow::R
     };
     let simulator = kefu_simulator::start(simulator_settings, stop.clone()).await?;
     let handle = simulator.handle();
+    for fault in faults {
+        handle.set_fault(fault).map_err(refused_fault)?;
+    }
     output::note(format_args!(
         "Simulated WeCom at {}, callbacks to {}\nChat as a customer: {}",
         simulator.url(),
@@ -91,6 +95,18 @@ async fn is_called(handle: &Handle, once: bool) -> Result<(), ExitError> {
         "no message was sent, since nobody answered for {} s ({what})",
         CALLED_WITHIN.as_secs()
     )))
+}
+
+fn faults(texts: &[String]) -> Result<Vec<Fault>, ExitError> {
+    let read = |text: &String| {
+        let json = serde_json::from_str(text).map_err(|error| refused_fault(error.to_string()))?;
+        Fault::parse(json).map_err(refused_fault)
+    };
+    texts.iter().map(read).collect()
+}
+
+fn refused_fault(problem: String) -> ExitError {
+    ExitError::refused("--fault", problem)
 }
 
 /// The app of the settings, so that simulator and Kefu share one file or environment; else demonstration values.

@@ -79,11 +79,12 @@ async fn the_version_is_one_line() {
 
 #[tokio::test]
 async fn bad_usage_is_two_and_says_nothing_on_stdout() {
-    let wrong: [&[&str]; 7] = [
+    let wrong: [&[&str]; 8] = [
         &[],
         &["dance"],
         &["run", "kitchen"],
         &["simulate", "--callback", "here"],
+        &["simulate", "--fault", "{}"],
         &["demo", "--customers", "0"],
         &["events", "list", "--limit", "many"],
         &["callback", "open", "--token", "t"],
