@@ -16,6 +16,7 @@ mod crashes;
 mod database;
 #[cfg(feature = "chaos")]
 mod everything;
+mod limits;
 mod network;
 mod outages;
 mod play;
