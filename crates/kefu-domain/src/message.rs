@@ -104,6 +104,8 @@ words!(
         Human = "human",
         Pool = "pool",
         Expired = "expired",
+        /// One of the messages it answers was taken back before any part went out.
+        Recalled = "recalled",
         /// An earlier part of the same reply failed or stayed unknown.
         Broken = "broken",
         /// The reply was said in an earlier life of the database.

@@ -1,4 +1,5 @@
 mod commit;
+mod dropped;
 mod late;
 mod pace;
 mod plan;
@@ -93,7 +94,7 @@ pub enum EventEffect {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum PageOutcome {
     Committed {
-        /// Conversations with a newly stored unhandled customer message, sorted.
+        /// Conversations with something to do: an unhandled message that is new, or owed again. Sorted.
         owed: Vec<ConversationKey>,
         /// Ids of welcomes to be said now.
         welcomes: Vec<String>,

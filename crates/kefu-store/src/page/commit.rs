@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use kefu_domain::{ConversationKey, Millis};
 
-use super::plan::Plan;
+use super::plan::{Plan, key};
 use super::write::Writer;
 use super::{EventEffect, Late, Page, PageContent, PageMessage, PageOutcome};
 use crate::sql::{Session, values};
@@ -296,6 +296,7 @@ async fn store(
     writer.messages(&plan.rows).await?;
     writer.takeovers(&plan).await?;
     writer.recalls(&plan).await?;
+    let dropped = writer.drop_replies(&plan).await?;
     writer.failures(&plan).await?;
     writer.sessions(&plan).await?;
     writer.welcomes(&plan.welcomes).await?;
@@ -304,6 +305,9 @@ async fn store(
     stored.repeated += plan.repeated;
     stored.late.add(plan.late(Millis(now)));
     stored.owed.extend(plan.owed(lease));
+    stored
+        .owed
+        .extend(dropped.iter().map(|customer| key(lease, customer)));
     stored.welcomes.extend(plan.pending_welcomes());
     Ok(())
 }

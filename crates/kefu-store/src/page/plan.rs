@@ -108,6 +108,14 @@ impl<'p> Plan<'p> {
             .map(|(customer, _)| key(lease, customer))
     }
 
+    /// Whose customer a person answered, and until when.
+    pub(super) fn taken_over(&self) -> Vec<(&str, i64)> {
+        self.conversations
+            .iter()
+            .filter_map(|(customer, change)| Some((customer.as_str(), change.taken_over_at?.0)))
+            .collect()
+    }
+
     /// What customers said long ago and nobody has seen before.
     pub(super) fn late(&self, now: Millis) -> Late {
         let said = |row: &&Row<'_>| row.origin == Origin::Customer && row.handled != Some(Handled::History);
@@ -263,7 +271,7 @@ impl<'p> Plan<'p> {
     }
 }
 
-fn key(lease: &AccountLease, customer: &CustomerId) -> ConversationKey {
+pub(super) fn key(lease: &AccountLease, customer: &CustomerId) -> ConversationKey {
     ConversationKey {
         corp: lease.corp.clone(),
         account: lease.account.clone(),

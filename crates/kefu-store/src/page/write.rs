@@ -16,7 +16,7 @@ const IDS_MAX: usize = 1024;
 
 /// Most rows in one insert. A page has a thousand: were it cut much smaller, a database 200 ms away would never take
 /// one within the time limit. SQLite takes 32,766 values in a statement, PostgreSQL twice as many.
-const ROWS_MAX: usize = 256;
+pub(super) const ROWS_MAX: usize = 256;
 
 const MESSAGE_COLUMNS: usize = 17;
 const CONVERSATION_COLUMNS: usize = 7;
@@ -27,7 +27,7 @@ const UNREADABLE_COLUMNS: usize = 7;
 const WELCOME_WAKE_MS: i64 = 5_000;
 
 /// An owed conversation is published again after this, in ms.
-const OWED_WAKE_MS: i64 = 10_000;
+pub(super) const OWED_WAKE_MS: i64 = 10_000;
 
 /// 48 h: what was planned longer before a message did not leave after it.
 const WINDOW_MS: u128 = WINDOW.as_millis();
@@ -40,7 +40,7 @@ pub(super) struct Writer<'a> {
 }
 
 impl<'a> Writer<'a> {
-    fn names(&self) -> (&'a str, &'a str) {
+    pub(super) fn names(&self) -> (&'a str, &'a str) {
         (self.lease.corp.as_str(), self.lease.account.as_str())
     }
 
@@ -175,11 +175,7 @@ impl<'a> Writer<'a> {
 
     /// A person answered: what was stored before and sent until then is handled.
     pub(super) async fn takeovers(&mut self, plan: &Plan<'_>) -> Result<(), StoreError> {
-        let taken_over: Vec<(&str, i64)> = plan
-            .conversations
-            .iter()
-            .filter_map(|(customer, change)| Some((customer.as_str(), change.taken_over_at?.0)))
-            .collect();
+        let taken_over = plan.taken_over();
         let (corp, account) = self.names();
         for run in filled(&taken_over, ROWS_MAX) {
             let sql = format!(
@@ -353,7 +349,7 @@ fn hash(raw: &[u8]) -> String {
 }
 
 /// `(CAST($from AS TEXT), …), (…)`: rows of values whose types PostgreSQL could not tell by itself.
-fn typed_rows(from: usize, rows: usize, types: &[&str]) -> String {
+pub(super) fn typed_rows(from: usize, rows: usize, types: &[&str]) -> String {
     let list: Vec<String> = (0..rows)
         .map(|row| {
             let first = from + row * types.len();

@@ -4,6 +4,7 @@
 
 mod accounts;
 mod dead_letters;
+mod dropped;
 mod events;
 mod handovers;
 mod harness;

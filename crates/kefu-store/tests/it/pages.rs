@@ -191,10 +191,12 @@ async fn a_recall_ends_what_is_owed_and_stays_visible(database: &Database) {
     let mine = turn(store, "wm1", "t1").await;
     assert_eq!(owed(&mine), ["m2"]);
     // Answered, then recalled: the answer stands, the text is not shown to the model again.
-    decide(store, &mine, &["answer"]).await;
+    let parts = decide(store, &mine, &["answer"]).await;
+    assert!(store.mark_sending(&mine.lease, &parts[0].msgid).await.unwrap());
     pull(store, vec![recall("e4", None, "m2")]).await;
     assert_eq!(database.handled("m2").await, "answered");
-    assert!(reload(store, &mine.lease).await.history.is_empty());
+    let shown = reload(store, &mine.lease).await.history;
+    assert!(shown.iter().all(|line| line.id.is_none()), "{shown:?}");
 }
 
 async fn the_first_run_answers_only_what_is_young(database: &Database) {

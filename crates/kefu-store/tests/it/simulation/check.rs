@@ -28,6 +28,7 @@ impl Checks {
             self.rows_wake(&look);
             self.statuses_move_forward(&look);
             self.messages_stay_ended(&look);
+            self.nothing_recalled_waits_to_be_answered(&look);
             self.parts_and_wecom_agree(&look, wecom);
             self.before = look;
         }
@@ -134,6 +135,27 @@ impl Checks {
         if let Some((was, _)) = owed_again {
             let (msgid, handled) = (was.msgid.clone(), was.handled.clone());
             self.violated(format!("{msgid} was {handled:?} and is owed again"));
+        }
+    }
+
+    /// A reply that has all of its parts before it answers nothing that was taken back.
+    fn nothing_recalled_waits_to_be_answered(&mut self, look: &Look) {
+        let planned = PartStatus::Planned.as_str();
+        let unsaid = |reply_id: &str| {
+            let parts: Vec<_> = look
+                .parts
+                .iter()
+                .filter(|part| part.reply_id == reply_id)
+                .collect();
+            !parts.is_empty() && parts.iter().all(|part| part.status == planned)
+        };
+        let waits = |message: &&LookMessage| {
+            message.recalled
+                && message.handled.as_deref() == Some(Handled::Answered.as_str())
+                && message.reply_id.as_deref().is_some_and(unsaid)
+        };
+        if let Some(message) = look.messages.iter().find(waits) {
+            self.violated(format!("{} was taken back and is to be answered", message.msgid));
         }
     }
 

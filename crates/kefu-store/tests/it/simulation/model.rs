@@ -163,6 +163,7 @@ impl Model {
                     customer: message.customer.clone(),
                     handled: message.handled.map(|handled| handled.as_str().to_owned()),
                     reply_id: message.reply_id.clone(),
+                    recalled: message.recalled,
                 })
                 .collect(),
             parts: self

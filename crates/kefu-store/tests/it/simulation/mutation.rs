@@ -42,6 +42,8 @@ pub(super) enum Mutation {
     WindowIgnored,
     /// What was said between a customer's message and its page does not count.
     BudgetForgetsWhatWasSaid,
+    /// A reply not begun is sent although its message was taken back or answered by a person.
+    PlannedReplyKept,
     /// A conversation is given back while it is still to be handed over.
     TransferForgotten,
     /// A hand-over that WeCom refuses counts as made.
@@ -49,7 +51,7 @@ pub(super) enum Mutation {
 }
 
 impl Mutation {
-    pub(super) const ALL: [Mutation; 22] = [
+    pub(super) const ALL: [Mutation; 23] = [
         Mutation::SettleIgnoresFence,
         Mutation::MarkIgnoresFence,
         Mutation::PageIgnoresFence,
@@ -70,6 +72,7 @@ impl Mutation {
         Mutation::PartsOutOfOrder,
         Mutation::WindowIgnored,
         Mutation::BudgetForgetsWhatWasSaid,
+        Mutation::PlannedReplyKept,
         Mutation::TransferForgotten,
         Mutation::RefusalTakenForMove,
     ];

@@ -92,6 +92,8 @@ fn row(columns: RowColumns) -> LookRow {
     }
 }
 
+type MessageColumns = (String, String, Option<String>, Option<String>, bool);
+
 async fn look(raw: &mut SqliteConnection) -> Result<Look, sqlx::Error> {
     const ACCOUNT: &str = "
         SELECT account, fence, lease_owner, lease_until, wanted, wake_at, failures, 0, NULL FROM account";
@@ -99,18 +101,18 @@ async fn look(raw: &mut SqliteConnection) -> Result<Look, sqlx::Error> {
         SELECT customer, fence, lease_owner, lease_until, wanted, wake_at, failures, budget_used, handover
         FROM conversation ORDER BY customer";
     const MESSAGES: &str =
-        "SELECT msgid, COALESCE(customer, ''), handled, reply_id FROM message ORDER BY seq";
+        "SELECT msgid, COALESCE(customer, ''), handled, reply_id, recalled FROM message ORDER BY seq";
     const PARTS: &str = "SELECT msgid, customer, reply_id, status FROM outbox ORDER BY msgid";
     let account: Option<RowColumns> = sqlx::query_as(ACCOUNT).fetch_optional(&mut *raw).await?;
     let conversations: Vec<RowColumns> = sqlx::query_as(CONVERSATIONS).fetch_all(&mut *raw).await?;
-    let messages: Vec<(String, String, Option<String>, Option<String>)> =
-        sqlx::query_as(MESSAGES).fetch_all(&mut *raw).await?;
+    let messages: Vec<MessageColumns> = sqlx::query_as(MESSAGES).fetch_all(&mut *raw).await?;
     let parts: Vec<(String, String, String, String)> = sqlx::query_as(PARTS).fetch_all(raw).await?;
-    let message = |(msgid, customer, handled, reply_id)| LookMessage {
+    let message = |(msgid, customer, handled, reply_id, recalled)| LookMessage {
         msgid,
         customer,
         handled,
         reply_id,
+        recalled,
     };
     let part = |(msgid, customer, reply_id, status)| LookPart {
         msgid,

@@ -94,6 +94,7 @@ pub(super) struct LookMessage {
     pub(super) customer: String,
     pub(super) handled: Option<String>,
     pub(super) reply_id: Option<String>,
+    pub(super) recalled: bool,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -40,7 +40,7 @@ impl Model {
             self.change(customer, change);
         }
         let owed = plan.changes.iter().filter(|(_, change)| 0 < change.owed);
-        let owed = owed.map(|(customer, _)| key(customer)).collect();
+        let mut owed: BTreeSet<_> = owed.map(|(customer, _)| key(customer)).collect();
         self.messages.append(&mut plan.rows);
         self.take_over(&plan.changes);
         for id in &plan.recalls {
@@ -49,11 +49,13 @@ impl Model {
                 message.handled = message.handled.or(Some(Handled::Recalled));
             }
         }
+        let dropped = self.drop_replies(&plan);
+        owed.extend(dropped.iter().map(|customer| key(customer)));
         for msgid in &plan.failures {
             self.report_failed(msgid);
         }
         PageOutcome::Committed {
-            owed,
+            owed: owed.into_iter().collect(),
             welcomes: Vec::new(),
             stored: 0,
             repeated: 0,
@@ -194,6 +196,55 @@ impl Model {
                 message.handled = message.handled.or(Some(Handled::Human));
             }
         }
+    }
+
+    /// Replies not begun, of which a message was taken back or answered by a person; whose they were.
+    fn drop_replies(&mut self, plan: &Plan) -> BTreeSet<String> {
+        let mut customers = BTreeSet::new();
+        if self.mutation == Mutation::PlannedReplyKept {
+            return customers;
+        }
+        let planned = self.parts.values().filter(|row| {
+            row.part.status == PartStatus::Planned && row.part.purpose == kefu_domain::Purpose::Reply
+        });
+        let replies: BTreeSet<(String, String)> = planned
+            .map(|row| (row.part.reply_id.clone(), row.customer.clone()))
+            .collect();
+        for (reply_id, customer) in replies {
+            let taken_over_at = plan
+                .changes
+                .get(&customer)
+                .and_then(|change| change.taken_over_at);
+            let answered = |message: &Message| {
+                message.reply_id.as_ref() == Some(&reply_id) && message.handled == Some(Handled::Answered)
+            };
+            let is_over = |message: &Message| {
+                plan.recalls.contains(&message.msgid) || Some(message.sent_at) <= taken_over_at
+            };
+            let mut messages = self.messages.iter();
+            if self.has_started(&reply_id) || !messages.any(|one| answered(one) && is_over(one)) {
+                continue;
+            }
+            for message in self.messages.iter_mut().filter(|message| answered(message)) {
+                message.handled = match message.recalled {
+                    true => Some(Handled::Recalled),
+                    false => (Some(message.sent_at) <= taken_over_at).then_some(Handled::Human),
+                };
+                message.reply_id = None;
+            }
+            self.cancel_planned(&reply_id);
+            customers.insert(customer);
+        }
+        for customer in &customers {
+            let Some(row) = self.conversations.get_mut(customer) else {
+                continue;
+            };
+            row.row.wanted += 1;
+            if row.row.lease.as_ref().is_none_or(|lease| lease.until <= self.now) {
+                row.row.wake_at = Some(self.now + 10_000);
+            }
+        }
+        customers
     }
 
     /// `msg_send_fail`.
