@@ -86,7 +86,9 @@ impl<'a> Writer<'a> {
 
     /// Creates or locks every conversation of the page, in order of their keys, and raises what is wanted.
     ///
-    /// What was said between a message and its page counts against the budget which that message opened.
+    /// What was said between a message and its page counts against the budget which that message opened, and so does what
+    /// may have been: a part on its way, and one that ended within 2 s before it, for a message's time has seconds and is
+    /// of another clock. Better one part that waits than one that WeCom refuses.
     pub(super) async fn conversations(&mut self, plan: &Plan<'_>) -> Result<(), StoreError> {
         let (corp, account) = self.names();
         let changes: Vec<_> = plan.conversations.iter().collect();
@@ -96,15 +98,16 @@ impl<'a> Writer<'a> {
                 VALUES {}
                 ON CONFLICT (corp, account, customer) DO UPDATE SET
                     budget_used = CASE
-                        WHEN excluded.customer_wrote_at
-                            >= COALESCE(conversation.customer_wrote_at, excluded.customer_wrote_at)
+                        WHEN excluded.customer_wrote_at / 1000
+                            >= COALESCE(conversation.customer_wrote_at, excluded.customer_wrote_at) / 1000
                         THEN (
                             SELECT count(*) FROM outbox
                             WHERE outbox.corp = excluded.corp AND outbox.account = excluded.account
                                 AND outbox.customer = excluded.customer
                                 AND outbox.planned_at > excluded.customer_wrote_at - {WINDOW_MS}
-                                AND outbox.sending_at > excluded.customer_wrote_at
-                                AND outbox.status NOT IN ('planned', 'cancelled'))
+                                AND outbox.status NOT IN ('planned', 'cancelled')
+                                AND (outbox.status = 'sending'
+                                    OR outbox.settled_at / 1000 >= excluded.customer_wrote_at / 1000 - 2))
                         ELSE conversation.budget_used END,
                     customer_wrote_at = CASE
                         WHEN conversation.customer_wrote_at > excluded.customer_wrote_at

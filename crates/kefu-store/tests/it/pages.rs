@@ -318,8 +318,15 @@ async fn a_new_message_opens_the_budget_again(database: &Database) {
     pull(store, vec![says("m0", "wm1", "late", Millis(now.0 - 5000))]).await;
     let budget = reload(store, &mine.lease).await.budget;
     assert_eq!((budget.used, budget.customer_wrote_at), (2, Some(now)));
+    end_parts(database, now.0 - 10_000).await;
     pull(store, vec![says("m2", "wm1", "new", Millis(now.0 + 1000))]).await;
     assert_eq!(reload(store, &mine.lease).await.budget.used, 0);
+}
+
+/// All parts went out, at this time.
+async fn end_parts(database: &Database, at: i64) {
+    let sql = format!("UPDATE outbox SET status = 'sent', settled_at = {at}");
+    database.sql(&sql).await;
 }
 
 async fn newer_session_news_win(database: &Database) {
@@ -388,6 +395,7 @@ async fn a_clock_from_the_future_does_not_shut_the_budget(database: &Database) {
     assert!(mine.budget.customer_wrote_at.unwrap() <= database.now().await);
     let parts = decide(store, &mine, &["a"]).await;
     assert!(store.mark_sending(&mine.lease, &parts[0].msgid).await.unwrap());
+    end_parts(database, 1).await;
     pull(store, vec![says("m2", "wm1", "now", database.now().await)]).await;
     assert_eq!(reload(store, &mine.lease).await.budget.used, 0);
 }

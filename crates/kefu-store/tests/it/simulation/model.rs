@@ -80,6 +80,7 @@ struct OutboxRow {
     planned_at: i64,
     /// When its last call was begun.
     sending_at: Option<i64>,
+    settled_at: Option<i64>,
 }
 
 impl Model {

@@ -203,7 +203,10 @@ impl Model {
         for row in self.parts.values_mut().filter(|row| row.customer == customer) {
             row.part.status = match row.part.status {
                 PartStatus::Planned => PartStatus::Cancelled,
-                PartStatus::Sending => PartStatus::Unknown,
+                PartStatus::Sending => {
+                    row.settled_at = Some(self.now);
+                    PartStatus::Unknown
+                }
                 status => status,
             };
         }

@@ -158,8 +158,12 @@ impl Model {
         let wrote_at = change.wrote_at.map(|at| at.min(now));
         let since = |row: &&OutboxRow| {
             row.customer == customer
-                && row.sending_at > wrote_at
-                && !matches!(row.part.status, PartStatus::Planned | PartStatus::Cancelled)
+                && match row.part.status {
+                    PartStatus::Planned | PartStatus::Cancelled => false,
+                    PartStatus::Sending => true,
+                    // Within 2 s nobody knows which came first.
+                    _ => row.settled_at.map(seconds) >= wrote_at.map(|at| seconds(at) - 2),
+                }
         };
         let said_since = self.parts.values().filter(since).count();
         let wakes = 0 < change.owed && self.mutation != Mutation::PageWithoutWake;
@@ -173,7 +177,7 @@ impl Model {
                 budget_used: 0,
                 handover: None,
             });
-        if wrote_at.is_some() && row.customer_wrote_at <= wrote_at {
+        if wrote_at.is_some() && row.customer_wrote_at.map(seconds) <= wrote_at.map(seconds) {
             row.budget_used = match self.mutation {
                 Mutation::BudgetForgetsWhatWasSaid => 0,
                 _ => said_since as u32,
@@ -249,6 +253,7 @@ impl Model {
 
     /// `msg_send_fail`.
     fn report_failed(&mut self, msgid: &str) {
+        let now = self.now;
         let Some(row) = self.parts.get_mut(msgid) else {
             return;
         };
@@ -257,6 +262,7 @@ impl Model {
             return;
         }
         row.part.status = PartStatus::Failed;
+        row.settled_at = Some(now);
         let reply_id = row.part.reply_id.clone();
         for message in &mut self.messages {
             if message.reply_id.as_ref() == Some(&reply_id) && message.handled == Some(Handled::Answered) {
@@ -265,6 +271,10 @@ impl Model {
         }
         self.cancel_planned(&reply_id);
     }
+}
+
+fn seconds(at: i64) -> i64 {
+    at / 1000
 }
 
 impl Plan {

@@ -45,6 +45,7 @@ impl Model {
                 part: part.clone(),
                 planned_at: self.now,
                 sending_at: None,
+                settled_at: None,
             };
             self.parts.entry(part.msgid.clone()).or_insert(row);
         }
@@ -124,6 +125,7 @@ impl Model {
         msgid: &str,
         outcome: &PartOutcome,
     ) -> bool {
+        let now = self.now;
         let of_anybody = matches!(outcome, PartOutcome::Sent | PartOutcome::Ambiguous { .. });
         let careless = self.mutation == Mutation::SettleIgnoresFence;
         if !of_anybody && !careless && self.hold(lease).is_none() {
@@ -145,6 +147,7 @@ impl Model {
             PartOutcome::Unknown { .. } => (PartStatus::Unknown, None),
         };
         row.part.status = status;
+        row.settled_at = Some(now);
         if matches!(outcome, PartOutcome::Sent) {
             return true;
         }
@@ -186,6 +189,7 @@ impl Model {
             part,
             planned_at,
             sending_at: None,
+            settled_at: None,
         };
         assert!(self.parts.insert(new, row).is_none(), "the msgid is taken");
         if let Some(conversation) = self.hold(lease) {
