@@ -9,6 +9,7 @@ use kefu_store::{EventEffect, PageMessage, PageOutcome, Store};
 use crate::harness::*;
 
 conformance!(
+    newer_session_news_win,
     a_page_of_many_events_is_stored_whole,
     of_two_news_at_one_time_the_later_one_in_the_page_wins,
 );
@@ -162,4 +163,31 @@ fn address(url: &str) -> (String, String) {
     let (start, rest) = url.split_once('@').unwrap();
     let (server, rest) = rest.split_once('/').unwrap();
     (format!("{start}@UPSTREAM/{rest}"), server.to_owned())
+}
+
+async fn newer_session_news_win(database: &Database) {
+    let store = &database.store;
+    let session = |name: &str, state, at| {
+        let effect = EventEffect::Session {
+            customer: customer("wm1"),
+            state,
+        };
+        event(name, effect, Millis(at))
+    };
+    pull(store, vec![session("e1", SessionState::Human, 5_000)]).await;
+    store
+        .set_session(&key("wm1"), SessionState::Assistant, Millis(4_000))
+        .await
+        .unwrap();
+    assert_eq!(turn(store, "wm1", "t1").await.session, Some(SessionState::Human));
+    store
+        .set_session(&key("wm1"), SessionState::Assistant, Millis(6_000))
+        .await
+        .unwrap();
+    pull(store, vec![session("e2", SessionState::Pool, 5_500)]).await;
+    end_leases(database).await;
+    assert_eq!(
+        turn(store, "wm1", "t2").await.session,
+        Some(SessionState::Assistant)
+    );
 }

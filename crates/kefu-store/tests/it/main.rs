@@ -3,6 +3,9 @@
 //! One suite over both engines; every method of the store appears in it.
 
 mod accounts;
+mod budget;
+mod cancelling;
+mod crashes;
 mod dead_letters;
 mod dropped;
 mod events;

@@ -1,6 +1,6 @@
 use std::time::Duration;
 
-use kefu_domain::{Handled, Millis, SessionState};
+use kefu_domain::{Handled, Millis};
 use kefu_store::{AcquiredConversation, EventEffect, Page, PageContent, PageOutcome};
 
 use crate::harness::*;
@@ -14,12 +14,9 @@ conformance!(
     a_recall_ends_what_is_owed_and_stays_visible,
     the_first_run_answers_only_what_is_young,
     turns_wait_while_old_pages_are_read,
-    a_new_message_opens_the_budget_again,
-    newer_session_news_win,
     a_large_page_is_stored_whole,
     what_came_late_is_counted_once_and_history_is_not,
     nothing_new_wakes_nobody,
-    a_clock_from_the_future_does_not_shut_the_budget,
     a_page_that_moves_no_cursor_is_stored_and_is_no_progress,
     a_cursor_with_a_nul_moves_like_any_other,
 );
@@ -301,61 +298,6 @@ async fn turns_wait_while_old_pages_are_read(database: &Database) {
     turn(store, "wm1", "t3").await;
 }
 
-async fn a_new_message_opens_the_budget_again(database: &Database) {
-    let store = &database.store;
-    let now = database.now().await;
-    pull(store, vec![says("m1", "wm1", "one", now)]).await;
-    let mine = turn(store, "wm1", "t1").await;
-    assert_eq!((mine.budget.used, mine.budget.customer_wrote_at), (0, Some(now)));
-    let parts = decide(store, &mine, &["a", "b"]).await;
-    for part in &parts {
-        assert!(store.mark_sending(&mine.lease, &part.msgid).await.unwrap());
-        // A resend is the same part.
-        assert!(store.mark_sending(&mine.lease, &part.msgid).await.unwrap());
-    }
-    assert_eq!(reload(store, &mine.lease).await.budget.used, 2);
-    // An older message that comes late gives nothing back.
-    pull(store, vec![says("m0", "wm1", "late", Millis(now.0 - 5000))]).await;
-    let budget = reload(store, &mine.lease).await.budget;
-    assert_eq!((budget.used, budget.customer_wrote_at), (2, Some(now)));
-    end_parts(database, now.0 - 10_000).await;
-    pull(store, vec![says("m2", "wm1", "new", Millis(now.0 + 1000))]).await;
-    assert_eq!(reload(store, &mine.lease).await.budget.used, 0);
-}
-
-/// All parts went out, at this time.
-async fn end_parts(database: &Database, at: i64) {
-    let sql = format!("UPDATE outbox SET status = 'sent', settled_at = {at}");
-    database.sql(&sql).await;
-}
-
-async fn newer_session_news_win(database: &Database) {
-    let store = &database.store;
-    let session = |name: &str, state, at| {
-        let effect = EventEffect::Session {
-            customer: customer("wm1"),
-            state,
-        };
-        event(name, effect, Millis(at))
-    };
-    pull(store, vec![session("e1", SessionState::Human, 5_000)]).await;
-    store
-        .set_session(&key("wm1"), SessionState::Assistant, Millis(4_000))
-        .await
-        .unwrap();
-    assert_eq!(turn(store, "wm1", "t1").await.session, Some(SessionState::Human));
-    store
-        .set_session(&key("wm1"), SessionState::Assistant, Millis(6_000))
-        .await
-        .unwrap();
-    pull(store, vec![session("e2", SessionState::Pool, 5_500)]).await;
-    end_leases(database).await;
-    assert_eq!(
-        turn(store, "wm1", "t2").await.session,
-        Some(SessionState::Assistant)
-    );
-}
-
 async fn a_large_page_is_stored_whole(database: &Database) {
     let store = &database.store;
     let now = database.now().await;
@@ -386,18 +328,6 @@ async fn nothing_new_wakes_nobody(database: &Database) {
         1
     );
     assert_eq!(database.number("SELECT wanted FROM conversation").await, 0);
-}
-
-async fn a_clock_from_the_future_does_not_shut_the_budget(database: &Database) {
-    let store = &database.store;
-    pull(store, vec![says("m1", "wm1", "far", Millis(i64::MAX))]).await;
-    let mine = turn(store, "wm1", "t1").await;
-    assert!(mine.budget.customer_wrote_at.unwrap() <= database.now().await);
-    let parts = decide(store, &mine, &["a"]).await;
-    assert!(store.mark_sending(&mine.lease, &parts[0].msgid).await.unwrap());
-    end_parts(database, 1).await;
-    pull(store, vec![says("m2", "wm1", "now", database.now().await)]).await;
-    assert_eq!(reload(store, &mine.lease).await.budget.used, 0);
 }
 
 async fn a_page_that_moves_no_cursor_is_stored_and_is_no_progress(database: &Database) {

@@ -13,15 +13,10 @@ conformance!(
     states_only_move_forward,
     a_report_of_failure_arrives_whenever_it_likes,
     a_replanned_part_has_a_new_msgid_and_keeps_its_place,
-    a_cancelled_reply_owes_its_messages_again_only_if_nothing_left,
-    a_cancelled_decision_can_be_made_again,
-    a_recalled_message_is_not_owed_again,
-    the_budget_counts_what_left,
-    what_left_before_a_message_was_pulled_counts_against_it,
     only_what_is_true_for_all_is_noted_without_the_lease,
 );
 
-async fn two_parts(database: &Database) -> (Box<Turn>, Vec<Part>) {
+pub(crate) async fn two_parts(database: &Database) -> (Box<Turn>, Vec<Part>) {
     let store = &database.store;
     pull(store, vec![says("m1", "wm1", "one", database.now().await)]).await;
     let mine = turn(store, "wm1", "t1").await;
@@ -29,7 +24,7 @@ async fn two_parts(database: &Database) -> (Box<Turn>, Vec<Part>) {
     (mine, parts)
 }
 
-async fn send(database: &Database, mine: &Turn, part: &Part) {
+pub(crate) async fn send(database: &Database, mine: &Turn, part: &Part) {
     assert!(
         database
             .store
@@ -39,7 +34,7 @@ async fn send(database: &Database, mine: &Turn, part: &Part) {
     );
 }
 
-async fn settle(database: &Database, mine: &Turn, part: &Part, outcome: PartOutcome) {
+pub(crate) async fn settle(database: &Database, mine: &Turn, part: &Part, outcome: PartOutcome) {
     let settled = database
         .store
         .settle_part(&mine.lease, &part.msgid, &outcome)
@@ -329,153 +324,4 @@ async fn a_replanned_part_has_a_new_msgid_and_keeps_its_place(database: &Databas
         .unwrap()
         .unwrap();
     assert_eq!(newer.generation, 2);
-}
-
-async fn a_cancelled_reply_owes_its_messages_again_only_if_nothing_left(database: &Database) {
-    let (mine, parts) = two_parts(database).await;
-    let store = &database.store;
-    let reply = &parts[0].reply_id;
-    pull(store, vec![says("m2", "wm1", "two", database.now().await)]).await;
-    assert!(
-        store
-            .cancel_reply(&mine.lease, reply, CancelReason::Overtaken, Owed::Again)
-            .await
-            .unwrap()
-    );
-    let again = reload(store, &mine.lease).await;
-    assert_eq!(owed(&again), ["m1", "m2"]);
-    assert!(again.open_parts.is_empty());
-    let parts = decide(store, &again, &["c", "d"]).await;
-    send(database, &mine, &parts[0]).await;
-    let reply = &parts[0].reply_id;
-    assert!(
-        store
-            .cancel_reply(&mine.lease, reply, CancelReason::Human, Owed::Again)
-            .await
-            .unwrap()
-    );
-    assert_eq!(database.handled("m1").await, "answered");
-    assert_eq!(database.status(&parts[0].msgid).await, "sending");
-    assert_eq!(database.status(&parts[1].msgid).await, "cancelled");
-    settle(database, &mine, &parts[0], PartOutcome::Sent).await;
-    pull(store, vec![says("m3", "wm1", "three", database.now().await)]).await;
-    let parts = decide(store, &reload(store, &mine.lease).await, &["e"]).await;
-    let owed = Owed::Handled(Handled::Expired);
-    let reply = &parts[0].reply_id;
-    assert!(
-        store
-            .cancel_reply(&mine.lease, reply, CancelReason::Expired, owed)
-            .await
-            .unwrap()
-    );
-    assert_eq!(database.handled("m3").await, "expired");
-}
-
-async fn a_cancelled_decision_can_be_made_again(database: &Database) {
-    let (mine, first) = two_parts(database).await;
-    let store = &database.store;
-    let reply = &first[0].reply_id;
-    assert!(
-        store
-            .cancel_reply(&mine.lease, reply, CancelReason::Overtaken, Owed::Again)
-            .await
-            .unwrap()
-    );
-    // The message that overtook it was recalled: the same last message is answered again, and must be said.
-    let mine = reload(store, &mine.lease).await;
-    let second = decide(store, &mine, &["now", "really", "three"]).await;
-    assert_eq!(second.len(), 3);
-    assert!(
-        second
-            .iter()
-            .all(|part| part.generation == 1 && part.status == PartStatus::Planned)
-    );
-    assert!(second.iter().all(|part| part.msgid != first[0].msgid));
-    assert_eq!(reload(store, &mine.lease).await.open_parts, second);
-    assert_eq!(decide(store, &mine, &["again"]).await.len(), 0);
-}
-
-async fn a_recalled_message_is_not_owed_again(database: &Database) {
-    let (mine, parts) = two_parts(database).await;
-    let store = &database.store;
-    let effect = EventEffect::Recall {
-        customer: Some(customer("wm1")),
-        message: "m1".into(),
-    };
-    pull(store, vec![event("e1", effect, Millis(1))]).await;
-    let reply = &parts[0].reply_id;
-    assert!(
-        store
-            .cancel_reply(&mine.lease, reply, CancelReason::Overtaken, Owed::Again)
-            .await
-            .unwrap()
-    );
-    assert_eq!(database.handled("m1").await, "recalled");
-    assert!(reload(store, &mine.lease).await.owed.is_empty());
-}
-
-async fn the_budget_counts_what_left(database: &Database) {
-    let store = &database.store;
-    let now = database.now().await;
-    pull(store, vec![says("m1", "wm1", "one", now)]).await;
-    let mine = turn(store, "wm1", "t1").await;
-    let parts = decide(store, &mine, &["1", "2", "3", "4", "5", "6"]).await;
-    for (sent, part) in (0..5).zip(&parts) {
-        assert_eq!(reload(store, &mine.lease).await.budget.used, sent);
-        send(database, &mine, part).await;
-        settle(database, &mine, part, PartOutcome::Sent).await;
-    }
-    let mine = reload(store, &mine.lease).await;
-    assert_eq!(mine.budget.parts_left(), 0);
-    // The sixth waits for the customer's next message; nothing is owed meanwhile.
-    assert_eq!(mine.open_parts.len(), 1);
-    assert_eq!(
-        store
-            .release_conversation(&mine.lease, mine.wanted)
-            .await
-            .unwrap(),
-        Released::Free
-    );
-    database
-        .sql("UPDATE outbox SET settled_at = 1 WHERE status = 'sent'")
-        .await;
-    pull(store, vec![says("m2", "wm1", "two", database.now().await)]).await;
-    let mine = turn(store, "wm1", "t2").await;
-    assert_eq!((mine.budget.parts_left(), mine.open_parts.len()), (5, 1));
-}
-
-/// WeCom's five count from the message on; which of two came first is not certain within 2 s.
-async fn what_left_before_a_message_was_pulled_counts_against_it(database: &Database) {
-    let store = &database.store;
-    let (mine, parts) = two_parts(database).await;
-    for part in &parts {
-        send(database, &mine, part).await;
-    }
-    settle(database, &mine, &parts[0], PartOutcome::Sent).await;
-    let second = database.now().await.0 / 1000 * 1000;
-    for (number, settled_at, status, expected) in [
-        // Ended after the message; just before it; long before it.
-        (0, second + 1, "sent", 1),
-        (1, second - 1_999, "sent", 1),
-        (2, second - 2_001, "sent", 0),
-        (3, second - 1_999, "failed", 1),
-        // On its way since before it.
-        (4, second - 1_999, "sending", 2),
-        (5, second - 60_000, "sending", 1),
-    ] {
-        let (other, settled) = match status {
-            "sending" => ("sending", "NULL".to_owned()),
-            other => (other, (second - 60_000).to_string()),
-        };
-        database
-            .sql(&format!(
-                "UPDATE outbox SET settled_at = {settled_at}, sending_at = 1 WHERE part = 1;
-                UPDATE outbox SET status = '{other}', settled_at = {settled}, sending_at = 1 WHERE part = 2"
-            ))
-            .await;
-        let said = says(&format!("n{number}"), "wm1", "two", Millis(second));
-        pull(store, vec![said]).await;
-        let used = reload(store, &mine.lease).await.budget.used;
-        assert_eq!(used, expected, "{number}: {settled_at} {status}");
-    }
 }
