@@ -39,7 +39,7 @@ pub enum Call {
     Asked(Duration),
     /// Not before this time is over.
     Paused(Duration),
-    /// All places of the near future are taken; the next one comes so late.
+    /// All places of the near future are taken: to come again after this time, when those who came before have.
     Full(Duration),
 }
 
@@ -85,6 +85,8 @@ struct Pausing {
 struct Pace {
     /// The next place that is free.
     place: Instant,
+    /// When the next one who finds no place may come again.
+    back: Instant,
     until: Instant,
 }
 
@@ -109,7 +111,9 @@ impl Limit {
         let place = now.checked_sub(PLACE_KEPT).unwrap_or(now).max(pace.place);
         let wait = place.saturating_duration_since(now);
         if PLACE_WAIT_MAX < wait {
-            return Call::Full(wait);
+            let back = pace.back.max(place).min(now + PAUSE_MAX);
+            pace.back = back + interval;
+            return Call::Full(back - now);
         }
         pace.place = place + interval;
         Call::Go(wait)
@@ -142,6 +146,7 @@ impl Limit {
                 pausing.asked_until = None;
                 self.pace = Some(Pace {
                     place: pausing.until,
+                    back: pausing.until,
                     until: pausing.until + PACED_FOR,
                 });
             }

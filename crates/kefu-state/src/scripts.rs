@@ -34,7 +34,7 @@ if redis.call('GET', KEYS[1]) == ARGV[1] then redis.call('DEL', KEYS[1]) end";
 const GET_WITH_LIFE: &str = "
 return {redis.call('GET', KEYS[1]), redis.call('PTTL', KEYS[1])}";
 
-/// The record of a limit (`limit.rs`): eight numbers, times as microseconds from its writing on. Its life is always the
+/// The record of a limit (`limit.rs`): nine numbers, times as microseconds from its writing on. Its life is always the
 /// same, so what is missing of that is its age, and only the clock of Redis counts. A time that lies further away than
 /// it can is cut; what is there and cannot be ours counts as absent.
 const LIMIT: &str = "
@@ -42,23 +42,24 @@ local life, longest, asked_max = tonumber(ARGV[1]), tonumber(ARGV[2]), tonumber(
 local wait_max, paced_for = tonumber(ARGV[4]), tonumber(ARGV[5])
 -- Longer ago than a record lives: nobody asks.
 local never = -life
-local length, real, refused, ends, asked, ask, place, paced = 0, 0, 0, 0, never, 0, 0, 0
+local length, real, refused, ends, asked, ask, place, back, paced = 0, 0, 0, 0, never, 0, 0, 0, 0
 local age, fields = life - redis.call('PTTL', KEYS[1]) * 1000, {}
 for field in string.gmatch(redis.call('GET', KEYS[1]) or '', '%-?%d+') do
     fields[#fields + 1] = tonumber(field)
 end
-if #fields == 8 and 0 <= age and age <= life and 0 <= fields[1] and fields[1] <= longest then
+if #fields == 9 and 0 <= age and age <= life and 0 <= fields[1] and fields[1] <= longest then
     length, real, ask = fields[1], fields[2], fields[6]
     refused = fields[3] - age
     ends = math.min(fields[4] - age, length)
     asked = math.min(fields[5] - age, asked_max)
     place = math.min(fields[7] - age, math.max(ends, 0) + longest)
-    paced = math.min(fields[8] - age, longest + paced_for)
+    back = math.min(fields[8] - age, math.max(ends, 0) + longest)
+    paced = math.min(fields[9] - age, longest + paced_for)
     if math.max(ends, asked) + math.max(length, asked_max) <= 0 then length = 0 end
 end
 local function keep()
     if length == 0 and paced <= 0 then return redis.call('DEL', KEYS[1]) end
-    local record = table.concat({length, real, refused, ends, asked, ask, place, paced}, ' ')
+    local record = table.concat({length, real, refused, ends, asked, ask, place, back, paced}, ' ')
     redis.call('SET', KEYS[1], record, 'PX', life / 1000)
 end
 ";
@@ -74,7 +75,12 @@ if 0 < length then
 end
 if paced <= 0 then return {0, 0} end
 place = math.max(place, -tonumber(ARGV[7]))
-if wait_max < place then return {4, place} end
+if wait_max < place then
+    local wait = math.min(math.max(back, place), longest)
+    back = wait + ARGV[6]
+    keep()
+    return {4, wait}
+end
 local wait = math.max(place, 0)
 place = place + ARGV[6]
 keep()
@@ -93,7 +99,7 @@ elseif answered == ask and never < asked then
         length, real = first, 1
         ends = math.max(refused + first, moment)
     end
-    asked, place, paced = never, ends, ends + paced_for
+    asked, place, back, paced = never, ends, ends, ends + paced_for
 else
     return {0, length, 0 < ends and ends or moment}
 end

@@ -105,11 +105,7 @@ pub(crate) async fn enter<'a>(context: &'a Context, app: &'a str, api: Api) -> R
             Call::Asked(_) if Instant::now() < until => sleep(LOOK).await,
             Call::Asked(left) => return Err(Fault::Wait(left.min(ASKED_WAIT_MAX), LIMITED)),
             // No wider: a sweep wakes so many at a time, and the pace does the rest.
-            Call::Paused(left) => return Err(Fault::Wait(left, LIMITED)),
-            Call::Full(wait) => {
-                let spread = wait.mul_f64(rand::random::<f64>());
-                return Err(Fault::Wait(wait + spread, LIMITED));
-            }
+            Call::Paused(left) | Call::Full(left) => return Err(Fault::Wait(left, LIMITED)),
         }
     };
     Ok(Leave {

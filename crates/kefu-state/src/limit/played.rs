@@ -7,8 +7,6 @@ use super::*;
 
 const MINUTE_MS: u64 = 60_000;
 const MINUTE: Duration = Duration::from_millis(MINUTE_MS);
-/// What WeCom allows in a minute.
-const LIMIT: u64 = 10_000;
 /// Jobs at work at a time, over all workers.
 const SLOTS: usize = 128;
 /// A call takes so long.
@@ -21,9 +19,10 @@ const WOKEN: usize = 200;
 /// When WeCom refuses a call.
 enum StandIn {
     /// Beyond so many in a minute of the clock.
-    Calendar { calls: u64, minute: u64 },
+    Calendar { most: u64, calls: u64, minute: u64 },
     /// The same, in minutes from the first call; then all calls for a minute from that refusal on.
     Block {
+        most: u64,
         calls: u64,
         began: u64,
         blocked_until: u64,
@@ -35,14 +34,15 @@ enum StandIn {
 impl StandIn {
     fn refuses(&mut self, now: u64) -> bool {
         match self {
-            StandIn::Calendar { calls, minute } => {
+            StandIn::Calendar { most, calls, minute } => {
                 if *minute != now / MINUTE_MS {
                     (*minute, *calls) = (now / MINUTE_MS, 0);
                 }
                 *calls += 1;
-                LIMIT < *calls
+                *most < *calls
             }
             StandIn::Block {
+                most,
                 calls,
                 began,
                 blocked_until,
@@ -54,7 +54,7 @@ impl StandIn {
                     (*began, *calls) = (now, 0);
                 }
                 *calls += 1;
-                if *calls <= LIMIT {
+                if *calls <= *most {
                     return false;
                 }
                 (*blocked_until, *began) = (now + MINUTE_MS, 0);
@@ -84,14 +84,16 @@ struct Answered {
     at: Vec<u64>,
     /// How long it took.
     took: Vec<u64>,
+    /// How often a job came to a slot.
+    looks: usize,
 }
 
 impl Answered {
-    /// Percent of the limit over these minutes.
-    fn share(&self, from: u64, to: u64) -> u64 {
+    /// Percent of a limit over these minutes.
+    fn share(&self, limit: u64, from: u64, to: u64) -> u64 {
         let minutes = from * MINUTE_MS..to * MINUTE_MS;
         let count = self.at.iter().filter(|at| minutes.contains(at)).count();
-        count as u64 * 100 / (LIMIT * (to - from))
+        count as u64 * 100 / (limit * (to - from))
     }
 
     fn p99(mut self) -> u64 {
@@ -101,16 +103,17 @@ impl Answered {
 }
 
 /// `messages` are written `a_second`; ends when all are answered.
-fn play(mut wecom: StandIn, messages: u64, a_second: u64) -> Answered {
-    let interval = Duration::from_secs_f64(60.0 / (LIMIT as f64 * 0.95));
+fn play(mut wecom: StandIn, limit: u64, messages: u64, a_second: u64) -> Answered {
+    let interval = Duration::from_secs_f64(60.0 / (limit as f64 * 0.95));
     let epoch = Instant::now() + PAUSE_MAX;
-    let mut limit = Limit::default();
+    let mut limits = Limit::default();
     let mut slots: BinaryHeap<Reverse<(u64, Next)>> = BinaryHeap::new();
     let mut lane: VecDeque<Written> = VecDeque::new();
     let mut parked: BinaryHeap<Reverse<(u64, Written)>> = BinaryHeap::new();
     let mut answered = Answered {
         at: Vec::new(),
         took: Vec::new(),
+        looks: 0,
     };
     let mut written = 0;
     for now in 0.. {
@@ -133,6 +136,7 @@ fn play(mut wecom: StandIn, messages: u64, a_second: u64) -> Answered {
         while slots.len() < SLOTS
             && let Some(job) = lane.pop_front()
         {
+            answered.looks += 1;
             slots.push(Reverse((now, Next::Look(job))));
         }
         let at = epoch + Duration::from_millis(now);
@@ -141,7 +145,7 @@ fn play(mut wecom: StandIn, messages: u64, a_second: u64) -> Answered {
             let mut later = |wait: u64, next| slots.push(Reverse((now + wait, next)));
             let milliseconds = |wait: Duration| wait.as_millis() as u64;
             match next {
-                Next::Look(job) => match limit.call(interval, at) {
+                Next::Look(job) => match limits.call(interval, at) {
                     Call::Go(wait) => later(milliseconds(wait), Next::Call(job, None)),
                     Call::Ask(asked) => later(0, Next::Call(job, Some(asked))),
                     Call::Asked(_) => later(LOOK_MS, Next::Look(job)),
@@ -151,12 +155,12 @@ fn play(mut wecom: StandIn, messages: u64, a_second: u64) -> Answered {
                 },
                 Next::Call(job, asked) => later(CALL_MS, Next::Answer(job, asked, wecom.refuses(now))),
                 Next::Answer(job, asked, true) => {
-                    let pause = limit.refused(asked, MINUTE, at);
+                    let pause = limits.refused(asked, MINUTE, at);
                     parked.push(Reverse((now + milliseconds(pause.left), job)));
                 }
                 Next::Answer(job, asked, false) => {
                     if let Some(asked) = asked {
-                        limit.told(asked, Told::Passed, at);
+                        limits.told(asked, Told::Passed, at);
                     }
                     answered.at.push(now);
                     answered.took.push(now - job);
@@ -173,27 +177,51 @@ fn play(mut wecom: StandIn, messages: u64, a_second: u64) -> Answered {
 #[test]
 fn a_random_refusal_in_two_hundred_is_no_limit() {
     for seed in 1..=50 {
-        let p99 = play(StandIn::Random { one_in: 200, seed }, 1_500, 48).p99();
+        let p99 = play(StandIn::Random { one_in: 200, seed }, 10_000, 1_500, 48).p99();
         assert!(p99 < 75, "seed {seed}: {p99} s");
+    }
+}
+
+/// More than the limit is written for minutes; from the third on it is used, and each job comes a few times.
+#[track_caller]
+fn check_used(wecom: StandIn, limit: u64) {
+    let answered = play(wecom, limit, 12 * limit, limit / 33);
+    let share = answered.share(limit, 2, 11);
+    assert!(90 <= share, "{share} %");
+    let looks = answered.looks as u64 / (12 * limit);
+    assert!(looks <= 3, "{looks} looks a job");
+}
+
+fn calendar(most: u64) -> StandIn {
+    StandIn::Calendar {
+        most,
+        calls: 0,
+        minute: 0,
+    }
+}
+
+fn block(most: u64) -> StandIn {
+    StandIn::Block {
+        most,
+        calls: 0,
+        began: 0,
+        blocked_until: 0,
     }
 }
 
 #[test]
 fn the_minutes_of_a_clock_are_used() {
-    let wecom = StandIn::Calendar { calls: 0, minute: 0 };
-    let answered = play(wecom, 120_000, 300);
-    let share = answered.share(2, 12);
-    assert!(90 <= share, "{share} %");
+    check_used(calendar(10_000), 10_000);
 }
 
 #[test]
 fn a_block_for_a_minute_happens_once() {
-    let wecom = StandIn::Block {
-        calls: 0,
-        began: 0,
-        blocked_until: 0,
-    };
-    let answered = play(wecom, 120_000, 300);
-    let share = answered.share(2, 12);
-    assert!(90 <= share, "{share} %");
+    check_used(block(10_000), 10_000);
+}
+
+/// Then more jobs are at work than there are places in the near future.
+#[test]
+fn a_small_limit_is_used_as_well() {
+    check_used(calendar(600), 600);
+    check_used(block(600), 600);
 }

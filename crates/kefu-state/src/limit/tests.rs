@@ -172,8 +172,10 @@ fn nobody_gets_a_place_that_is_far_away() {
         }
     };
     assert_eq!(last, Call::Full(PLACE_WAIT_MAX + INTERVAL));
-    // It took nothing.
-    assert_eq!(it.call(), last);
+    // All come again at the pace at which there are places.
+    assert_eq!(it.call(), Call::Full(PLACE_WAIT_MAX + INTERVAL * 2));
+    it.pass(PLACE_WAIT_MAX + INTERVAL);
+    assert_eq!(it.call(), Call::Go(Duration::ZERO));
 }
 
 #[test]

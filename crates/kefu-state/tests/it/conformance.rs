@@ -350,6 +350,11 @@ async fn after_a_real_limit_each_call_has_its_place(state: State) {
     }
     assert!(matches!(last, Call::Full(wait) if waits.last().unwrap().abs_diff(wait) <= INTERVAL + near));
     assert!((2..=5).contains(&waits.len()), "{waits:?}");
+    // Whoever finds none comes again one after the other.
+    let Call::Full(later) = call(&state).await else {
+        panic!("there is a place")
+    };
+    assert!(matches!(last, Call::Full(wait) if wait < later && later <= wait + INTERVAL));
     // A refusal is met as ever.
     check(refused(&state, None).await.length, SHORT);
     let asked = ask(&state).await;

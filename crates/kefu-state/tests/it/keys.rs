@@ -20,8 +20,8 @@ const ODD_PAUSES: [(&str, &str); 8] = [
     ("endless", "60000"),
     ("time", "1800000000000"),
     // Without an end in Redis, and with a length that no pause has.
-    ("alike", "1000000 0 0 1000000 0 0 0 0"),
-    ("long", "99000000000 1 0 99000000000 0 0 0 0"),
+    ("alike", "1000000 0 0 1000000 0 0 0 0 0"),
+    ("long", "99000000000 1 0 99000000000 0 0 0 0 0"),
 ];
 
 /// The value under the key, and that its life is just under `life`.
@@ -65,7 +65,7 @@ async fn key_names_values_and_lifetimes_are_the_documented_ones() {
 
     state.refused("default", "send_msg", None, MINUTE).await;
     let pause = format!("{prefix}pause:default:send_msg");
-    let moment = "1000000 0 0 1000000 -14400000000 0 0 0";
+    let moment = "1000000 0 0 1000000 -14400000000 0 0 0 0";
     check(&mut raw, &pause, moment, Duration::from_secs(4 * 3600)).await;
 
     state
