@@ -41,12 +41,13 @@ impl Store {
         self.leave_open(SQL, seq).await
     }
 
-    /// Marks an open letter as of no further interest. Answers like [`Store::begin_replay`].
+    /// Marks a letter as of no further interest, also one that is to be replayed and cannot be: its mark goes. A worker
+    /// that has taken it at this moment may still publish its job. Answers like [`Store::begin_replay`].
     pub async fn discard_dead_letter(&self, seq: i64) -> Result<Option<LetterState>, StoreError> {
         const SQL: &str = "
-            UPDATE dead_letter SET state = 'discarded', state_at = now_ms
+            UPDATE dead_letter SET state = 'discarded', state_at = now_ms, publish_at = NULL
             FROM clock
-            WHERE seq = $1 AND state = 'open'";
+            WHERE seq = $1 AND state IN ('open', 'replaying')";
         self.leave_open(SQL, seq).await
     }
 
@@ -93,8 +94,8 @@ impl Store {
     }
 
     /// Gives the row of a replayed job a fresh start: no failures, due in 30 s should the job not reach anybody before.
-    /// Messages of a conversation that were given up without a part of their reply having left are owed again, unless they were recalled or somebody
-    /// has answered later ones. False when there is no such row.
+    /// Messages of a conversation that were given up without a part of their reply having left are owed again, unless
+    /// they were recalled or somebody has answered later ones. False when there is no such row.
     pub async fn restart_row(&self, row: &RowRef) -> Result<bool, StoreError> {
         const ACCOUNT: &str = "
             UPDATE account SET failures = 0, wake_backoff = 60000,

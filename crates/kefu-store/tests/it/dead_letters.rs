@@ -13,6 +13,7 @@ conformance!(
     a_replay_that_nobody_finished_is_taken_again,
     a_letter_nobody_can_publish_is_open_again,
     a_discarded_letter_stays_and_is_not_replayed,
+    a_letter_that_is_to_be_replayed_can_be_discarded,
     messages_given_up_have_their_letter_at_once,
 );
 
@@ -230,6 +231,20 @@ async fn a_letter_nobody_can_publish_is_open_again(database: &Database) {
     assert!(database.store.give_up_replay(seq).await.unwrap());
     assert!(!database.store.give_up_replay(seq).await.unwrap());
     assert_eq!(state(database, seq).await, LetterState::Open);
+}
+
+async fn a_letter_that_is_to_be_replayed_can_be_discarded(database: &Database) {
+    let store = &database.store;
+    let seq = archive(database, &letter("j1")).await;
+    store.begin_replay(seq).await.unwrap();
+    assert_eq!(taken(database).await.len(), 1);
+    assert_eq!(store.discard_dead_letter(seq).await.unwrap(), Some(LetterState::Open));
+    assert_eq!(state(database, seq).await, LetterState::Discarded);
+    // Whoever took it before changes nothing about that, and nobody takes it again.
+    assert!(!store.finish_replay(seq).await.unwrap() && !store.give_up_replay(seq).await.unwrap());
+    assert!(taken(database).await.is_empty());
+    assert_eq!(state(database, seq).await, LetterState::Discarded);
+    assert_eq!(store.discard_dead_letter(seq).await.unwrap(), Some(LetterState::Discarded));
 }
 
 async fn a_discarded_letter_stays_and_is_not_replayed(database: &Database) {

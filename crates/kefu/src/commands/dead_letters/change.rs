@@ -106,7 +106,8 @@ impl Tally<'_> {
     }
 
     async fn outcome(&self, letter: &DeadLetterRow) -> Result<Outcome, StoreError> {
-        if letter.state != LetterState::Open {
+        let is_replaying = self.change == Change::Discard && letter.state == LetterState::Replaying;
+        if letter.state != LetterState::Open && !is_replaying {
             return Ok(Outcome::Before(letter.state));
         }
         if self.change == Change::Replay && Job::decode(&letter.raw).is_err() {
