@@ -101,9 +101,10 @@ async fn say(context: &Context, app: &App, notice: &Notice) -> NoticeOutcome {
         code: &notice.code,
         msgid: &notice.id,
         text: &notice.text,
-        called: "notice_called",
     };
-    match on_event::say(context, app, on).await {
+    let said = on_event::say(context, app, on).await;
+    crash_point("notice_called");
+    match said {
         Said::Sent => NoticeOutcome::Sent,
         Said::Late => NoticeOutcome::Late,
         Said::Failed { code, error } => NoticeOutcome::Failed { code, error },

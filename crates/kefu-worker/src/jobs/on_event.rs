@@ -1,6 +1,5 @@
 //! Saying one text on a code that WeCom gave with an event or a move: good once, so it is tried once (doc 95122).
 
-use kefu_process::crash::crash_point;
 use kefu_wecom::{ErrorClass, OutboundBody};
 use secrecy::{ExposeSecret, SecretString};
 use tracing::warn;
@@ -16,8 +15,6 @@ pub(super) struct OnEvent<'a> {
     pub(super) code: &'a SecretString,
     pub(super) msgid: &'a str,
     pub(super) text: &'a str,
-    /// The crash point after the call.
-    pub(super) called: &'static str,
 }
 
 /// How the one try ended.
@@ -36,14 +33,13 @@ pub(super) enum Said {
 
 /// Called even while WeCom is taken for away, in case it is not: after the wait the code may be dead.
 pub(super) async fn say(context: &Context, app: &App, on: OnEvent<'_>) -> Said {
-    let OnEvent { what, called, .. } = on;
+    let what = on.what;
     let permit = app.breaker.allow().ok();
     let body = OutboundBody::text(on.text);
     let said = context
         .wecom
         .send_msg_on_event(&app.name, on.code.expose_secret(), Some(on.msgid), &body)
         .await;
-    crash_point(called);
     if let Some(permit) = permit {
         away::tell(permit, &said);
     }

@@ -53,9 +53,10 @@ async fn say(context: &Context, welcome: &Welcome, text: &str) -> WelcomeOutcome
         code: &welcome.code,
         msgid: &welcome.id,
         text,
-        called: "welcome_called",
     };
-    match on_event::say(context, app, on).await {
+    let said = on_event::say(context, app, on).await;
+    crash_point("welcome_called");
+    match said {
         Said::Sent => WelcomeOutcome::Sent,
         Said::Late => WelcomeOutcome::Late,
         Said::Failed { code, error } => WelcomeOutcome::Failed { code, error },
