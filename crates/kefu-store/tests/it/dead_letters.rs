@@ -238,13 +238,19 @@ async fn a_letter_that_is_to_be_replayed_can_be_discarded(database: &Database) {
     let seq = archive(database, &letter("j1")).await;
     store.begin_replay(seq).await.unwrap();
     assert_eq!(taken(database).await.len(), 1);
-    assert_eq!(store.discard_dead_letter(seq).await.unwrap(), Some(LetterState::Open));
+    assert_eq!(
+        store.discard_dead_letter(seq).await.unwrap(),
+        Some(LetterState::Open)
+    );
     assert_eq!(state(database, seq).await, LetterState::Discarded);
     // Whoever took it before changes nothing about that, and nobody takes it again.
     assert!(!store.finish_replay(seq).await.unwrap() && !store.give_up_replay(seq).await.unwrap());
     assert!(taken(database).await.is_empty());
     assert_eq!(state(database, seq).await, LetterState::Discarded);
-    assert_eq!(store.discard_dead_letter(seq).await.unwrap(), Some(LetterState::Discarded));
+    assert_eq!(
+        store.discard_dead_letter(seq).await.unwrap(),
+        Some(LetterState::Discarded)
+    );
 }
 
 async fn a_discarded_letter_stays_and_is_not_replayed(database: &Database) {
