@@ -176,10 +176,6 @@ async fn a_letter_is_replayed_once(database: &Database) {
         store.begin_replay(seq).await.unwrap(),
         Some(LetterState::Replaying)
     );
-    assert_eq!(
-        store.discard_dead_letter(seq).await.unwrap(),
-        Some(LetterState::Replaying)
-    );
     let mine = taken(database).await;
     assert_eq!(
         (mine.len(), mine[0].seq, mine[0].raw.as_slice()),

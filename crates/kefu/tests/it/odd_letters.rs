@@ -38,15 +38,11 @@ async fn a_letter_whose_row_cannot_be_named_holds_up_no_replay() {
     services
         .sql("UPDATE dead_letter SET state = 'replaying', state_at = 1, publish_at = seq")
         .await;
-    eventually(
-        "all are replayed, and this one dies again at once",
-        async || {
-            let replayed = letters(&services, "replayed").await;
-            let bad =
-                "SELECT count(*) FROM dead_letter WHERE job_id = 'bad' AND replay = 1 AND state = 'open'";
-            (replayed == 4 && services.count(bad).await == 1).then_some(())
-        },
-    )
+    eventually("all are replayed, and this one dies again at once", async || {
+        let replayed = letters(&services, "replayed").await;
+        let bad = "SELECT count(*) FROM dead_letter WHERE job_id = 'bad' AND replay = 1 AND state = 'open'";
+        (replayed == 4 && services.count(bad).await == 1).then_some(())
+    })
     .await;
     services.remove().await;
 }
