@@ -4,11 +4,9 @@ use kefu_domain::AccountId;
 use kefu_store::StoreError;
 use tracing::{info, warn};
 
-use crate::apps::App;
-use crate::calls::call;
 use crate::context::Context;
-use crate::outcome::Fault;
-use crate::pause::Api;
+use kefu_outbound::App;
+use kefu_outbound::{Api, Wait};
 
 /// What became of the question for the list.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -22,7 +20,9 @@ pub(crate) enum Listed {
 
 /// Makes WeCom's list of accounts known. It is not needed to answer anybody.
 pub(crate) async fn refresh(context: &Context, app: &App) -> Result<Listed, StoreError> {
-    let listed = call(context, app, Api::Accounts, || context.wecom.accounts(&app.name));
+    let listed = context.outbound.call(app, Api::Accounts, || {
+        context.outbound.wecom().accounts(&app.name)
+    });
     let accounts = match listed.await {
         Ok(Ok(accounts)) => accounts,
         Ok(Err(error)) => {
@@ -33,13 +33,9 @@ pub(crate) async fn refresh(context: &Context, app: &App) -> Result<Listed, Stor
             );
             return Ok(Listed::Nothing);
         }
-        Err(Fault::Wait(_, why)) => {
+        Err(Wait { why, .. }) => {
             info!(app = app.name, "accounts not listed: {why}");
             return Ok(Listed::Waits(why));
-        }
-        Err(fault) => {
-            info!(app = app.name, "accounts not listed: {fault}");
-            return Ok(Listed::Nothing);
         }
     };
     for account in accounts {

@@ -12,11 +12,11 @@ use kefu_settings::{Problems, Settings, SettingsError};
 use kefu_wecom::{AppSettings, Client, WecomSettings};
 use secrecy::ExposeSecret;
 
-use crate::apps::Apps;
 use crate::replies::{Replies, one_part};
 use crate::row::model_timeout_max;
 use crate::{ConversationSettings, ReplySettings, Slots, WorkerSettings};
 use kefu_model::{AiSettings, Model};
+use kefu_outbound::Apps;
 
 /// Longest `worker.rate_pause`.
 const RATE_PAUSE_MAX: Duration = kefu_state::PAUSE_MAX;

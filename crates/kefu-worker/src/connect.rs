@@ -15,18 +15,16 @@ use kefu_wecom::{AppCredentials, Client, WecomSettings};
 use tokio::time::sleep;
 use tracing::{info, warn};
 
-use crate::apps::Apps;
 use crate::check::{breaker_wait, conversation, rate_pause, thoughts, tls};
 use crate::context::Context;
 use crate::gate::Gate;
 use crate::page_size::PageSizes;
-use crate::pause::RateRule;
 use crate::replies::Replies;
 use crate::row::job_limit;
-use crate::tokens::StateTokens;
 use crate::turns::Turns;
 use crate::{ConversationSettings, WorkerSettings};
 use kefu_model::{AiSettings, Model};
+use kefu_outbound::{Apps, Outbound, RateRule, StateTokens};
 
 const RETRY_FIRST: Duration = Duration::from_millis(200);
 const RETRY_LAST: Duration = Duration::from_secs(10);
@@ -101,14 +99,13 @@ impl Parts {
         Ok(Context {
             turns: Turns::new(queue.clone(), self.conversation.merge_window),
             first_run_age: self.conversation.first_run_age,
-            rate: self.rate,
             poll_after: self.poll_after,
             history_max: self.history_max,
             prompt_tokens_max: self.prompt_tokens_max,
             job_limit: self.job_limit,
             thoughts: self.thoughts,
             repeated_codes: wecom.repeated_codes().clone(),
-            apps: self.apps,
+            outbound: Outbound::new(wecom, self.apps, state.clone(), self.rate),
             replies: self.replies,
             gate: Gate::open(),
             page_sizes: PageSizes::default(),
@@ -116,7 +113,6 @@ impl Parts {
             queue,
             store,
             state,
-            wecom,
             model: self.model,
         })
     }

@@ -1,16 +1,14 @@
 use std::time::Duration;
 
 use kefu_domain::ThoughtMarks;
+use kefu_outbound::Outbound;
 use kefu_queue::Queue;
 use kefu_state::State;
 use kefu_store::Store;
-use kefu_wecom::Client;
 use kefu_wecom::error::RepeatedCodes;
 
-use crate::apps::Apps;
 use crate::gate::Gate;
 use crate::page_size::PageSizes;
-use crate::pause::RateRule;
 use crate::replies::Replies;
 use crate::turns::Turns;
 use kefu_model::Model;
@@ -20,9 +18,8 @@ pub(crate) struct Context {
     pub(crate) queue: Queue,
     pub(crate) store: Store,
     pub(crate) state: State,
-    pub(crate) wecom: Client,
     pub(crate) model: Option<Model>,
-    pub(crate) apps: Apps,
+    pub(crate) outbound: Outbound,
     pub(crate) replies: Replies,
     pub(crate) repeated_codes: RepeatedCodes,
     pub(crate) history_max: u32,
@@ -33,7 +30,6 @@ pub(crate) struct Context {
     /// What in an answer of the model is thought and not said.
     pub(crate) thoughts: ThoughtMarks,
     pub(crate) first_run_age: Duration,
-    pub(crate) rate: RateRule,
     pub(crate) poll_after: Duration,
     pub(crate) turns: Turns,
     pub(crate) page_sizes: PageSizes,

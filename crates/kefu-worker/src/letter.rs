@@ -166,7 +166,7 @@ pub(crate) async fn row_of(context: &Context, job: &Job) -> Result<Option<RowRef
         _ => return Ok(None),
     };
     let Ok(asked) = asked else { return Ok(None) };
-    let of_app = context.apps.get(&job.app).map(|app| app.corp.clone());
+    let of_app = context.outbound.apps().get(&job.app).map(|app| app.corp.clone());
     let corp = match (&asked.corp, of_app, &asked.account) {
         (None, None, Some(account)) => {
             let rows = context.store.accounts_called(account).await?;

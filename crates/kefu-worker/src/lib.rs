@@ -4,10 +4,7 @@
 //! job only a hint, so any number of workers can run, and any of them can die at any time.
 
 mod accounts;
-mod apps;
 mod archiver;
-mod away;
-mod calls;
 mod catch_up;
 mod check;
 mod connect;
@@ -18,7 +15,6 @@ mod lease;
 mod letter;
 mod outcome;
 mod page_size;
-mod pause;
 mod pull;
 mod replayer;
 mod replies;
@@ -26,7 +22,6 @@ mod row;
 mod settings;
 mod slot;
 mod sweeper;
-mod tokens;
 mod translate;
 mod trial;
 mod turn;

@@ -2,10 +2,10 @@
 
 use std::time::Duration;
 
+use kefu_outbound::{App, Wait, wait_if_away};
 use kefu_queue::{Ladder, Verdict};
 use kefu_store::StoreError;
-use kefu_wecom::error::Failure;
-use kefu_wecom::{ApiError, ErrorClass};
+use kefu_wecom::ApiError;
 use thiserror::Error;
 
 use crate::letter::{OUT_OF_ATTEMPTS, PERMANENT};
@@ -134,22 +134,25 @@ impl From<StoreError> for Fault {
     }
 }
 
+impl From<Wait> for Fault {
+    fn from(wait: Wait) -> Fault {
+        Fault::Wait(wait.time, wait.why)
+    }
+}
+
 impl Fault {
     /// A failed call of WeCom that is not about a customer's message.
     pub(crate) fn of_call(error: ApiError) -> Fault {
         Fault::Outside(anyhow::Error::new(error))
     }
-}
 
-/// Whether the same call may work within a second. One that got no answer in all its time has held its slot long
-/// enough: the next try is the job's.
-pub(crate) fn is_brief(error: &ApiError) -> bool {
-    let may_pass = matches!(
-        error.class(),
-        ErrorClass::Busy | ErrorClass::Network | ErrorClass::Ambiguous
-    );
-    // One that was too large would be as large again.
-    may_pass && !matches!(error.failure, Failure::TimedOut | Failure::TooLarge(_))
+    /// The same; once the breaker of the app is open, a wait like everybody's.
+    pub(crate) fn of_wecom(app: &App, error: ApiError) -> Fault {
+        match wait_if_away(app, &error) {
+            Some(wait) => wait.into(),
+            None => Fault::of_call(error),
+        }
+    }
 }
 
 /// Whether the database cannot be worked with now, which is no job's fault: it does not answer, or it refuses us

@@ -17,16 +17,14 @@ use metrics::counter;
 use tokio::time::Instant;
 use tracing::{debug, info, warn};
 
-use crate::apps::App;
-use crate::away;
-use crate::calls::call;
 use crate::catch_up::CatchUp;
 use crate::context::Context;
 use crate::jobs::fresh;
 use crate::lease::LEASE;
 use crate::outcome::Fault;
-use crate::pause::Api;
 use crate::translate::page_message;
+use kefu_outbound::Api;
+use kefu_outbound::App;
 
 /// A run ends after this many pages or this long, and a successor goes on.
 const PAGES_MAX: u32 = 50;
@@ -248,7 +246,7 @@ async fn fetch(
                 info!(account.id = %account, "asking for a page of {limit} messages: {error}");
             }
             Some(_) if 0 < run.pages => return Ok(None),
-            _ => return Err(away::fault(app, error)),
+            _ => return Err(Fault::of_wecom(app, error)),
         }
     }
 }
@@ -260,7 +258,7 @@ async fn fetch_once(
     lease: &mut AccountLease,
 ) -> Result<Result<SyncPage, ApiError>, Fault> {
     if let Some(called_at) = lease.token_at {
-        away::heard(app, called_at);
+        app.heard(called_at);
     }
     let now = Millis(clock::now_ms());
     let is_fresh = lease.token_at.is_some_and(|at| now.since(at) < TOKEN_AGE_MAX);
@@ -290,7 +288,9 @@ async fn ask(
         open_kfid: Some(lease.account.as_str().to_owned()),
         ..SyncRequest::default()
     };
-    call(context, app, api, || context.wecom.sync_msg(&app.name, &request)).await
+    let outbound = &context.outbound;
+    let asked = outbound.call(app, api, || outbound.wecom().sync_msg(&app.name, &request));
+    Ok(asked.await?)
 }
 
 async fn welcome(context: &Context, app: &App, ids: &[String]) {

@@ -12,9 +12,9 @@ use kefu_wecom::{Client, WecomSettings};
 use secrecy::ExposeSecret;
 use tokio::time::timeout;
 
-use crate::apps::Apps;
 use crate::check::{breaker_wait, own, tls};
 use kefu_model::{AiSettings, Line, Model, Role};
+use kefu_outbound::Apps;
 
 /// Longest time for one service; a model has its own.
 const SERVICE_MAX: Duration = Duration::from_secs(15);

@@ -17,15 +17,14 @@ use kefu_store::{Owed, Part, PartOutcome, Released, Settled, Turn};
 use metrics::counter;
 use tokio::time::Instant;
 
-use crate::apps::App;
 use crate::context::Context;
 use crate::jobs::turn_limits;
 use crate::lease::LEASE;
 use crate::outcome::Fault;
+use kefu_outbound::App;
 
 use send::{Sent, send};
 use session::MaySend;
-pub(crate) use session::is_gone;
 
 /// After this a turn begins no further round; what is owed then gets a turn of its own.
 const SOFT_LIMIT: Duration = Duration::from_secs(60);

@@ -171,7 +171,7 @@ async fn list_accounts(context: &Context, stop: CancellationToken) -> anyhow::Re
     let listing = async {
         loop {
             let mut wait = ACCOUNTS_EVERY;
-            for app in context.apps.iter() {
+            for app in context.outbound.apps().iter() {
                 match accounts::refresh(context, app).await {
                     Ok(Listed::All) => (),
                     Ok(Listed::Nothing | Listed::Waits(_)) => wait = ACCOUNTS_RETRY,
@@ -252,11 +252,17 @@ fn health(queue: &Queue, connected: &Arc<OnceLock<Arc<Context>>>) -> Arc<Health>
     });
     let wecom = with_context(connected, "not connected yet", |context| async move {
         let mut troubles = Vec::new();
-        for app in context.apps.iter() {
+        for app in context.outbound.apps().iter() {
             // One that is away is not asked: only what waits for WeCom probes it.
             let trouble = match app.breaker.away() {
                 Some(open) => Some(open),
-                None => context.wecom.probe(&app.name).await.err().map(|e| e.to_string()),
+                None => context
+                    .outbound
+                    .wecom()
+                    .probe(&app.name)
+                    .await
+                    .err()
+                    .map(|e| e.to_string()),
             };
             troubles.extend(trouble.map(|trouble| format!("app {}: {trouble}", app.name)));
         }

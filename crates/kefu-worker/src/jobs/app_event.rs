@@ -67,7 +67,7 @@ async fn take(context: &Context, job: &Job, event: &NewEvent<'_>) -> Result<(), 
 
 /// As the ingress knew it, else as we do.
 fn corp(context: &Context, job: &Job, stored: &StoreEvent) -> Result<CorpId, JobError> {
-    match (&stored.corp, context.apps.get(&job.app)) {
+    match (&stored.corp, context.outbound.apps().get(&job.app)) {
         (Some(corp), _) => Ok(corp.clone()),
         (None, Some(app)) => Ok(app.corp.clone()),
         (None, None) => Err(JobError::Dead(anyhow!("app {} is not in the settings", job.app))),

@@ -12,12 +12,10 @@ use tracing::{info, warn};
 
 use super::fresh;
 use super::on_event::{self, OnEvent, Said};
-use crate::apps::App;
-use crate::calls::call;
 use crate::context::Context;
-use crate::outcome::{Fault, JobError};
-use crate::pause::Api;
-use crate::turn::is_gone;
+use crate::outcome::JobError;
+use kefu_outbound::App;
+use kefu_outbound::{Api, is_gone};
 
 /// Publishes the job of a notice that is due; should that fail, its row wakes.
 pub(crate) async fn hurry(context: &Context, app: &str, id: String) {
@@ -32,12 +30,16 @@ pub(super) async fn run(context: &Context, job: &Job) -> Result<Verdict, JobErro
     let Some(notice) = context.store.notice(&id).await? else {
         return Ok(Verdict::Done);
     };
-    let Some(app) = context.apps.of_row(&notice.app, &notice.corp, &notice.account) else {
+    let Some(app) = context
+        .outbound
+        .apps()
+        .of_row(&notice.app, &notice.corp, &notice.account)
+    else {
         // While workers are replaced one by one, another may know it already; the row wakes until its code is dead.
         info!("notice waits: its app is not in the settings");
         return Ok(Verdict::Done);
     };
-    let Some(place) = place(context, app, &notice).await? else {
+    let Some(place) = place(context, app, &notice).await else {
         // The row wakes again.
         return Ok(Verdict::Done);
     };
@@ -70,27 +72,31 @@ enum Place {
 }
 
 /// `None`: it cannot be asked now.
-async fn place(context: &Context, app: &App, notice: &Notice) -> Result<Option<Place>, JobError> {
+async fn place(context: &Context, app: &App, notice: &Notice) -> Option<Place> {
     let (account, customer) = (notice.account.as_str(), notice.customer.as_str());
-    let answer = call(context, app, Api::ServiceState, || {
-        context.wecom.service_state(&app.name, account, customer)
-    })
-    .await;
+    let answer = context
+        .outbound
+        .call(app, Api::ServiceState, || {
+            context
+                .outbound
+                .wecom()
+                .service_state(&app.name, account, customer)
+        })
+        .await;
     match answer {
         Ok(Ok(StateNow {
             state: ServiceState::Pool,
             ..
-        })) => Ok(Some(Place::Pool)),
-        Ok(Ok(_)) => Ok(Some(Place::Elsewhere)),
-        Ok(Err(error)) if is_gone(&error) => Ok(Some(Place::Gone(error))),
+        })) => Some(Place::Pool),
+        Ok(Ok(_)) => Some(Place::Elsewhere),
+        Ok(Err(error)) if is_gone(&error) => Some(Place::Gone(error)),
         Ok(Err(error)) => {
             info!("session state not read, the notice waits: {error}");
-            Ok(None)
+            None
         }
-        Err(Fault::StoreAway(error)) => Err(JobError::StoreAway(error)),
-        Err(fault) => {
-            info!("session state not read, the notice waits: {fault}");
-            Ok(None)
+        Err(wait) => {
+            info!("session state not read, the notice {wait}");
+            None
         }
     }
 }

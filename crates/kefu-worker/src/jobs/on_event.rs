@@ -4,9 +4,8 @@ use kefu_wecom::{ErrorClass, OutboundBody};
 use secrecy::{ExposeSecret, SecretString};
 use tracing::warn;
 
-use crate::apps::App;
-use crate::away;
 use crate::context::Context;
+use kefu_outbound::App;
 
 /// One text and the code it is said on.
 pub(super) struct OnEvent<'a> {
@@ -31,19 +30,12 @@ pub(super) enum Said {
     },
 }
 
-/// Called even while WeCom is taken for away, in case it is not: after the wait the code may be dead.
 pub(super) async fn say(context: &Context, app: &App, on: OnEvent<'_>) -> Said {
     let what = on.what;
-    let permit = app.breaker.allow().ok();
     let body = OutboundBody::text(on.text);
-    let said = context
-        .wecom
-        .send_msg_on_event(&app.name, on.code.expose_secret(), Some(on.msgid), &body)
-        .await;
-    if let Some(permit) = permit {
-        away::tell(permit, &said);
-    }
-    let Err(error) = said else {
+    let (wecom, code) = (context.outbound.wecom(), on.code.expose_secret());
+    let call = wecom.send_msg_on_event(&app.name, code, Some(on.msgid), &body);
+    let Err(error) = context.outbound.once(app, call).await else {
         return Said::Sent;
     };
     warn!(

@@ -13,8 +13,6 @@ use tracing::{debug, error, info, warn};
 
 use super::fresh;
 use crate::accounts::{Listed, refresh};
-use crate::apps::App;
-use crate::away;
 use crate::catch_up::CatchUp;
 use crate::context::Context;
 use crate::lease::{LEASE, guarded};
@@ -22,13 +20,14 @@ use crate::letter::OUT_OF_ATTEMPTS;
 use crate::outcome::{Fault, JobError};
 use crate::pull::{Pulled, pull};
 use crate::row::{after_failure, contained};
+use kefu_outbound::{AWAY, App};
 
 pub(super) async fn run(context: &Context, job: &Job, redelivered: bool) -> Result<Verdict, JobError> {
     let asked = SyncAccount::read(job)?;
     let Some(account) = asked.account else {
         // The token is the app's, not the account's.
         let token = asked.token.as_deref().map(|token| (token, job.received_at));
-        match context.apps.get(&job.app) {
+        match context.outbound.apps().get(&job.app) {
             Some(_) => wake_accounts_of(context, &job.app, token).await?,
             None => wake_rows_of(context, &job.app, token).await?,
         }
@@ -67,20 +66,20 @@ pub(super) async fn run(context: &Context, job: &Job, redelivered: bool) -> Resu
 /// The app to pull an account as. Under a name that is not in the settings it is the one that serves the account's row:
 /// apps are renamed, and what was queued before keeps the old name.
 async fn app_of<'c>(context: &'c Context, name: &str, account: &AccountId) -> Result<&'c App, JobError> {
-    if let Some(app) = context.apps.get(name) {
+    if let Some(app) = context.outbound.apps().get(name) {
         return Ok(app);
     }
     let mut rows = context.store.accounts_called(account).await?;
     rows.sort_by_key(|row| row.app != name);
     rows.iter()
-        .find_map(|row| context.apps.of_row(&row.app, &row.corp, account))
+        .find_map(|row| context.outbound.apps().of_row(&row.app, &row.corp, account))
         .ok_or_else(|| unknown(name))
 }
 
 /// Pulls what is known under a name that is not in the settings, as the apps that serve it now.
 async fn wake_rows_of(context: &Context, name: &str, token: Option<(&str, Millis)>) -> Result<(), JobError> {
     let rows = context.store.accounts(name).await?;
-    let served = |row: &AccountRow| context.apps.of_row(name, &row.corp, &row.account);
+    let served = |row: &AccountRow| context.outbound.apps().of_row(name, &row.corp, &row.account);
     if !rows.iter().any(|row| served(row).is_some()) {
         return Err(unknown(name));
     }
@@ -196,7 +195,7 @@ pub(crate) async fn wake_account(
     corp: &CorpId,
     account: &AccountId,
 ) -> Result<(), PublishError> {
-    match context.apps.of_row(app, corp, account) {
+    match context.outbound.apps().of_row(app, corp, account) {
         Some(app) => {
             let job = stand_in(fresh(&of_account(app, account), &app.name));
             context.queue.publish(&job, PUBLISH_WITHIN).await
@@ -212,7 +211,7 @@ pub(crate) async fn poll_account(
     corp: &CorpId,
     account: &AccountId,
 ) -> Result<(), PublishError> {
-    match context.apps.of_row(app, corp, account) {
+    match context.outbound.apps().of_row(app, corp, account) {
         Some(app) => publish(context, app, account, Lane::Low, None).await,
         None => Ok(()),
     }
@@ -224,11 +223,11 @@ pub(crate) async fn wake_accounts_of(
     name: &str,
     token: Option<(&str, Millis)>,
 ) -> Result<(), JobError> {
-    let Some(app) = context.apps.get(name) else {
+    let Some(app) = context.outbound.apps().get(name) else {
         return Ok(());
     };
     if let Some((_, called_at)) = token {
-        away::heard(app, called_at);
+        app.heard(called_at);
     }
     let listed = refresh(context, app).await?;
     for row in context.store.accounts(name).await? {
@@ -239,7 +238,7 @@ pub(crate) async fn wake_accounts_of(
     match listed {
         Listed::All => Ok(()),
         Listed::Waits(why) => Err(JobError::Parked(why)),
-        Listed::Nothing if app.breaker.check().is_err() => Err(JobError::Parked(away::AWAY)),
+        Listed::Nothing if app.breaker.check().is_err() => Err(JobError::Parked(AWAY)),
         Listed::Nothing => Err(JobError::Retry(anyhow!(
             "WeCom did not list the accounts, one may be unknown"
         ))),

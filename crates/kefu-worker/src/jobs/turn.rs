@@ -61,7 +61,8 @@ async fn hold(context: &Context, job: &Job, redelivered: bool, turn: Turn) -> Re
         own_failures: turn.own_failures,
     };
     let Some(app) = context
-        .apps
+        .outbound
+        .apps()
         .of_row(&lease.app, &lease.key.corp, &lease.key.account)
     else {
         // While workers are replaced one by one, another may know it already.

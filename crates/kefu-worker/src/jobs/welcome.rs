@@ -42,7 +42,11 @@ async fn say(context: &Context, welcome: &Welcome, text: &str) -> WelcomeOutcome
     if AGE_MAX < Millis(clock::now_ms()).since(welcome.event_at) {
         return WelcomeOutcome::Late;
     }
-    let Some(app) = context.apps.of_row(&welcome.app, &welcome.corp, &welcome.account) else {
+    let Some(app) = context
+        .outbound
+        .apps()
+        .of_row(&welcome.app, &welcome.corp, &welcome.account)
+    else {
         return WelcomeOutcome::Failed {
             code: None,
             error: "its app is not in the settings".to_owned(),

@@ -12,11 +12,11 @@ use tracing::{debug, info};
 use super::handover;
 use super::session::{self, MaySend};
 use super::{Left, count, handle_owed, left, now, owed_ids, prompt, said, send_all};
-use crate::apps::App;
 use crate::context::Context;
 use crate::outcome::Fault;
-use crate::pause::{self, Api};
 use kefu_model::Model;
+use kefu_outbound::Api;
+use kefu_outbound::App;
 
 /// After a question that took longer the session state is read again: a person may have taken over.
 const STATE_AGE_MAX: Duration = Duration::from_secs(1);
@@ -35,7 +35,7 @@ pub(super) async fn answer(context: &Context, app: &App, turn: &Turn) -> Result<
         return Ok(Left::More);
     }
     // Before the model: while nothing may be sent, each further message would only make it answer anew.
-    pause::check(context, &app.name, Api::Send).await?;
+    context.outbound.check(app, Api::Send).await?;
     if let Some(refused) = handover::refused(context, turn) {
         let text = &context.replies.handover_failed;
         return reply(context, app, &refused, text, Source::Handover).await;

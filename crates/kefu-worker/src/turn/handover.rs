@@ -15,14 +15,12 @@ use tracing::{debug, info, warn};
 
 use super::session::{self, MaySend};
 use super::{Left, count, now, owed_ids};
-use crate::apps::App;
-use crate::away;
-use crate::calls::call;
 use crate::context::Context;
 use crate::jobs::hurry_notice;
 use crate::outcome::Fault;
-use crate::pause::{self, Api};
 use crate::replies::OffDuty;
+use kefu_outbound::Api;
+use kefu_outbound::App;
 
 /// How often a turn fails for the call that moves the session before the customer is answered without a person: about
 /// three minutes of the usual steps. An open breaker is waited for and does not count.
@@ -98,17 +96,16 @@ pub(super) async fn transfer(context: &Context, app: &App, turn: &Turn) -> Resul
         refuse_limited(context, turn).await?;
         return Ok(Left::More);
     }
-    let permit = away::allow(app).await?;
-    let leave = pause::enter(context, &app.name, Api::Transfer).await?;
+    let permit = context.outbound.permit(app, Api::Transfer).await?;
     let (account, customer) = (key.account.as_str(), key.customer.as_str());
     let moved = context
-        .wecom
+        .outbound
+        .wecom()
         .transfer(&app.name, account, customer, &Target::Pool)
         .await;
-    away::tell(permit, &moved);
-    if let Err(wait) = leave.tell(&moved).await {
+    if let Err(wait) = permit.tell(&moved).await {
         if !is_limited(context, app).await {
-            return Err(wait);
+            return Err(wait.into());
         }
         refuse_limited(context, turn).await?;
         return Ok(Left::More);
@@ -125,7 +122,7 @@ pub(super) async fn transfer(context: &Context, app: &App, turn: &Turn) -> Resul
         ErrorClass::Busy | ErrorClass::Network | ErrorClass::Ambiguous | ErrorClass::Token
             if turn.failures < FAILURES_MAX =>
         {
-            return Err(away::fault(app, error));
+            return Err(Fault::of_wecom(app, error));
         }
         _ => (),
     }
@@ -141,7 +138,7 @@ pub(super) async fn transfer(context: &Context, app: &App, turn: &Turn) -> Resul
 }
 
 async fn is_limited(context: &Context, app: &App) -> bool {
-    PAUSE_MAX < pause::left(context, &app.name, Api::Transfer).await
+    PAUSE_MAX < context.outbound.paused(app, Api::Transfer).await
 }
 
 async fn refuse_limited(context: &Context, turn: &Turn) -> Result<(), Fault> {
@@ -161,8 +158,8 @@ async fn refuse(context: &Context, turn: &Turn, outcome: &'static str) -> Result
 /// somebody may be there.
 async fn nobody_is_on_duty(context: &Context, app: &App, turn: &Turn) -> bool {
     let account = turn.lease.key.account.as_str();
-    let asked = call(context, app, Api::Servicers, || {
-        context.wecom.servicers(&app.name, account)
+    let asked = context.outbound.call(app, Api::Servicers, || {
+        context.outbound.wecom().servicers(&app.name, account)
     });
     match timeout(DUTY_WITHIN, asked).await {
         Ok(Ok(Ok(servicers))) => {

@@ -5,19 +5,18 @@ use kefu_domain::{CallEnd, Handled, PartNote, PartStatus};
 use kefu_process::crash::crash_point;
 use kefu_store::{ConversationLease, Part, PartOutcome, Settled};
 use kefu_wecom::client::SendMessage;
-use kefu_wecom::codes::MESSAGES_SPENT;
 use kefu_wecom::{ApiError, ErrorClass, OutboundBody};
 use metrics::counter;
 use tracing::{debug, error, info, warn};
 
 use super::session::{self, MaySend};
 use super::still_ours;
-use crate::apps::App;
-use crate::away;
-use crate::calls::waits;
 use crate::context::Context;
-use crate::outcome::{Fault, is_brief};
-use crate::pause::{self, Api};
+use crate::outcome::Fault;
+use kefu_outbound::Api;
+use kefu_outbound::App;
+use kefu_outbound::waits;
+use kefu_outbound::{is_brief, is_spent};
 
 /// What follows a part that was settled.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -54,10 +53,9 @@ pub(super) async fn send(
     part: &Part,
 ) -> Result<Sent, Fault> {
     // Before the mark: a part that is not called must not look as if it may have gone out.
-    let mut permit = away::allow(app).await?;
-    let mut leave = pause::enter(context, &app.name, Api::Send).await?;
+    let mut permit = context.outbound.permit(app, Api::Send).await?;
     if !context.store.mark_sending(lease, &part.msgid).await? {
-        leave.give_back().await;
+        permit.give_back().await;
         // The lease is lost, or the part was settled meanwhile, say by a report: the next look at the row tells.
         return Ok(Sent::ReplyOver);
     }
@@ -78,10 +76,9 @@ pub(super) async fn send(
     };
     let mut waits = waits().build();
     loop {
-        let outcome = context.wecom.send_msg(&app.name, &message).await;
+        let outcome = context.outbound.wecom().send_msg(&app.name, &message).await;
         crash_point("part_called");
-        away::tell(permit, &outcome);
-        let limited = leave.tell(&outcome).await;
+        let limited = permit.tell(&outcome).await;
         let error = match outcome {
             Ok(_) => {
                 debug!(part.msgid, "sent part {}", part.msgid);
@@ -93,23 +90,19 @@ pub(super) async fn send(
             return sending.note(CallEnd::MsgidUsed, None, Handled::Answered).await;
         }
         sending.ambiguous |= error.is_ambiguous();
-        if let Err(fault) = limited {
+        if let Err(wait) = limited {
             sending.keep(&error).await?;
-            return Err(fault);
+            return Err(wait.into());
         }
         match waits.next() {
             Some(wait) if is_brief(&error) => tokio::time::sleep(wait).await,
             _ => return sending.refused(error).await,
         }
-        permit = match app.breaker.allow() {
+        permit = match context.outbound.permit(app, Api::Send).await {
             Ok(permit) => permit,
-            Err(_) => return sending.refused(error).await,
-        };
-        leave = match pause::enter(context, &app.name, Api::Send).await {
-            Ok(leave) => leave,
-            Err(fault) => {
+            Err(wait) => {
                 sending.keep(&error).await?;
-                return Err(fault);
+                return Err(wait.into());
             }
         };
     }
@@ -169,7 +162,7 @@ impl Sending<'_> {
             // A rate limit was told already, and waited for.
             ErrorClass::Busy | ErrorClass::Network | ErrorClass::Ambiguous | ErrorClass::Rate => {
                 self.keep(&error).await?;
-                Err(away::fault(self.app, error))
+                Err(Fault::of_wecom(self.app, error))
             }
             // A person can mend these; until then the answer is still wanted.
             ErrorClass::Token | ErrorClass::Configuration => {
@@ -187,9 +180,7 @@ impl Sending<'_> {
                     Err(fault)
                 }
             },
-            ErrorClass::Quota if error.code() != Some(MESSAGES_SPENT) => {
-                self.fail(error, Handled::Expired).await
-            }
+            ErrorClass::Quota if !is_spent(&error) => self.fail(error, Handled::Expired).await,
             ErrorClass::Quota | ErrorClass::Permanent => self.fail(error, Handled::Failed).await,
         }
     }

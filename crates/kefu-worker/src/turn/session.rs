@@ -6,12 +6,10 @@ use kefu_wecom::client::{ServiceState, StateNow};
 use tracing::{error, info};
 
 use super::now;
-use crate::apps::App;
-use crate::away;
-use crate::calls::call;
 use crate::context::Context;
 use crate::outcome::Fault;
-use crate::pause::Api;
+use kefu_outbound::App;
+use kefu_outbound::{Api, is_gone};
 
 /// Whether we may speak, and what becomes of what is owed if not.
 pub(super) enum MaySend {
@@ -23,10 +21,15 @@ pub(super) enum MaySend {
 pub(super) async fn check(context: &Context, app: &App, key: &ConversationKey) -> Result<MaySend, Fault> {
     let account = key.account.as_str();
     let customer = key.customer.as_str();
-    let answer = call(context, app, Api::ServiceState, || {
-        context.wecom.service_state(&app.name, account, customer)
-    })
-    .await?;
+    let answer = context
+        .outbound
+        .call(app, Api::ServiceState, || {
+            context
+                .outbound
+                .wecom()
+                .service_state(&app.name, account, customer)
+        })
+        .await?;
     match answer {
         Ok(StateNow { state, .. }) => {
             let state = ours(state).ok_or_else(|| {
@@ -48,14 +51,6 @@ fn may_send(state: SessionState) -> MaySend {
     }
 }
 
-/// "No such customer" and "no such account": neither can be answered, ever.
-const GONE: [i64; 4] = [40003, 40096, 95000, 95004];
-
-/// Whether WeCom knows no such conversation.
-pub(crate) fn is_gone(error: &ApiError) -> bool {
-    error.code().is_some_and(|code| GONE.contains(&code))
-}
-
 /// Reading has no effect, so everything else can be tried again for as long as the window is open.
 fn refused(app: &App, error: ApiError) -> Result<MaySend, Fault> {
     if is_gone(&error) {
@@ -69,7 +64,7 @@ fn refused(app: &App, error: ApiError) -> Result<MaySend, Fault> {
         });
     }
     info!("session state not read: {error}");
-    Err(away::fault(app, error))
+    Err(Fault::of_wecom(app, error))
 }
 
 fn ours(state: ServiceState) -> Option<SessionState> {

@@ -8,8 +8,8 @@ use kefu_wecom::{ApiError, ErrorClass};
 use tokio::time::{Instant, sleep};
 use tracing::warn;
 
-use crate::context::Context;
-use crate::outcome::Fault;
+use crate::meaning::is_unanswered;
+use crate::{App, Outbound, Wait};
 
 /// How long a job waits in its slot for the call that asks: usually it is known within milliseconds.
 const ASKED_WAIT_MAX: Duration = Duration::from_secs(1);
@@ -24,10 +24,10 @@ const LIMITED: &str = "rate limit";
 
 /// How WeCom limits the calls of one API.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct RateRule {
+pub struct RateRule {
     /// How long a limit lasts, the first time.
-    pub(crate) pause: Duration,
-    pub(crate) calls_per_minute: u32,
+    pub pause: Duration,
+    pub calls_per_minute: u32,
 }
 
 impl RateRule {
@@ -39,7 +39,7 @@ impl RateRule {
 
 /// An API with a limit of its own.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Api {
+pub enum Api {
     /// `kf/sync_msg` with a callback's token.
     Sync,
     /// Without one it is limited far more strictly (doc 94670), so it must not pause the other.
@@ -68,66 +68,71 @@ impl Api {
 /// Leave for one call. Its outcome is to be told: a call that asks keeps all others waiting.
 #[must_use = "a call's outcome is to be told"]
 pub(crate) struct Leave<'a> {
-    context: &'a Context,
+    outbound: &'a Outbound,
     app: &'a str,
     api: Api,
     /// Of a call that asks.
     asked: Option<u64>,
 }
 
-/// Fails with the time to wait for while `api` is paused; takes no place.
-pub(crate) async fn check(context: &Context, app: &str, api: Api) -> Result<(), Fault> {
-    match context.state.paused(app, api.as_str()).await {
-        None => Ok(()),
-        Some(pause) => Err(Fault::Wait(pause.left, LIMITED)),
+impl Outbound {
+    /// How long `api` is paused for; takes no place. Zero: it is not.
+    pub async fn paused(&self, app: &App, api: Api) -> Duration {
+        let pause = self.state.paused(&app.name, api.as_str()).await;
+        pause.map_or(Duration::ZERO, |pause| pause.left)
+    }
+
+    /// Fails while `api` is paused.
+    pub async fn check(&self, app: &App, api: Api) -> Result<(), Wait> {
+        match self.paused(app, api).await {
+            Duration::ZERO => Ok(()),
+            left => Err(limited(left)),
+        }
+    }
+
+    pub(crate) async fn enter<'a>(&'a self, app: &'a str, api: Api) -> Result<Leave<'a>, Wait> {
+        let interval = self.rate.interval();
+        let until = Instant::now() + ASKED_WAIT_MAX;
+        let asked = loop {
+            match self.state.call(app, api.as_str(), interval).await {
+                Call::Go(wait) => {
+                    if !wait.is_zero() {
+                        sleep(wait).await;
+                    }
+                    break None;
+                }
+                Call::Ask(asked) => break Some(asked),
+                Call::Asked(_) if Instant::now() < until => sleep(LOOK).await,
+                Call::Asked(left) => return Err(limited(left.min(ASKED_WAIT_MAX))),
+                // No wider: a sweep wakes so many at a time, and the pace does the rest.
+                Call::Paused(left) | Call::Full(left) => return Err(limited(left)),
+            }
+        };
+        Ok(Leave {
+            outbound: self,
+            app,
+            api,
+            asked,
+        })
     }
 }
 
-/// Until the end of a pause of `api`.
-pub(crate) async fn left(context: &Context, app: &str, api: Api) -> Duration {
-    let pause = context.state.paused(app, api.as_str()).await;
-    pause.map_or(Duration::ZERO, |pause| pause.left)
-}
-
-/// Leave for a call of `api`, when its turn has come; else the time to wait for, without an attempt spent.
-pub(crate) async fn enter<'a>(context: &'a Context, app: &'a str, api: Api) -> Result<Leave<'a>, Fault> {
-    let interval = context.rate.interval();
-    let until = Instant::now() + ASKED_WAIT_MAX;
-    let asked = loop {
-        match context.state.call(app, api.as_str(), interval).await {
-            Call::Go(wait) => {
-                if !wait.is_zero() {
-                    sleep(wait).await;
-                }
-                break None;
-            }
-            Call::Ask(asked) => break Some(asked),
-            Call::Asked(_) if Instant::now() < until => sleep(LOOK).await,
-            Call::Asked(left) => return Err(Fault::Wait(left.min(ASKED_WAIT_MAX), LIMITED)),
-            // No wider: a sweep wakes so many at a time, and the pace does the rest.
-            Call::Paused(left) | Call::Full(left) => return Err(Fault::Wait(left, LIMITED)),
-        }
-    };
-    Ok(Leave {
-        context,
-        app,
-        api,
-        asked,
-    })
+fn limited(time: Duration) -> Wait {
+    Wait { time, why: LIMITED }
 }
 
 impl Leave<'_> {
     /// Tells how the call went; the time to wait for, if WeCom said "too often".
-    pub(crate) async fn tell<T>(self, outcome: &Result<T, ApiError>) -> Result<(), Fault> {
+    pub(crate) async fn tell<T>(self, outcome: &Result<T, ApiError>) -> Result<(), Wait> {
         match outcome {
             Err(error) if error.class() == ErrorClass::Rate => {
                 let wait = match error.is_of_token() {
                     true => self.without_token().await,
                     false => self.refused().await.left,
                 };
-                Err(Fault::Wait(wait, LIMITED))
+                Err(limited(wait))
             }
-            Err(error) if error.is_of_token() || is_unknown(error) => {
+            Err(error) if error.is_of_token() || is_unanswered(error) => {
                 self.give_back().await;
                 Ok(())
             }
@@ -145,7 +150,7 @@ impl Leave<'_> {
 
     /// `gettoken` is limited: whoever fetches tokens waits a minute by itself, and this API has not been called.
     async fn without_token(self) -> Duration {
-        let wait = self.context.rate.pause.min(TOKEN_LOOK);
+        let wait = self.outbound.rate.pause.min(TOKEN_LOOK);
         self.give_back().await;
         wait
     }
@@ -153,14 +158,14 @@ impl Leave<'_> {
     async fn told(self, told: Told) {
         if let Some(asked) = self.asked {
             let (app, api) = (self.app, self.api.as_str());
-            self.context.state.told(app, api, asked, told).await;
+            self.outbound.state.told(app, api, asked, told).await;
         }
     }
 
     async fn refused(self) -> Pause {
         let (app, api) = (self.app, self.api.as_str());
-        let first = self.context.rate.pause;
-        let pause = self.context.state.refused(app, api, self.asked, first).await;
+        let first = self.outbound.rate.pause;
+        let pause = self.outbound.state.refused(app, api, self.asked, first).await;
         if pause.begun {
             warn!(
                 app,
@@ -172,12 +177,4 @@ impl Leave<'_> {
         }
         pause
     }
-}
-
-/// No answer, or one that says nothing about a limit.
-fn is_unknown(error: &ApiError) -> bool {
-    matches!(
-        error.class(),
-        ErrorClass::Network | ErrorClass::Ambiguous | ErrorClass::Busy
-    )
 }

@@ -9,7 +9,7 @@ use kefu_wecom::{SharedToken, SharedTokens};
 use secrecy::{ExposeSecret, SecretString};
 
 /// The token cache of the state, as the WeCom client wants it.
-pub(crate) struct StateTokens(pub(crate) State);
+pub struct StateTokens(pub State);
 
 impl SharedTokens for StateTokens {
     fn get<'a>(&'a self, app: &'a str) -> BoxFuture<'a, Option<SharedToken>> {

@@ -9,17 +9,17 @@ use kefu_settings::SettingsError;
 use kefu_wecom::{AppCredentials, AppSettings};
 
 #[derive(Clone, Debug)]
-pub(crate) struct App {
-    pub(crate) name: String,
-    pub(crate) corp: CorpId,
+pub struct App {
+    pub name: String,
+    pub corp: CorpId,
     /// The accounts to serve; `None` = all.
     accounts: Option<BTreeSet<String>>,
     /// Around WeCom as this app sees it.
-    pub(crate) breaker: Breaker,
+    pub breaker: Breaker,
 }
 
 impl App {
-    pub(crate) fn serves(&self, account: &AccountId) -> bool {
+    pub fn serves(&self, account: &AccountId) -> bool {
         self.accounts
             .as_ref()
             .is_none_or(|accounts| accounts.contains(account.as_str()))
@@ -27,11 +27,11 @@ impl App {
 }
 
 #[derive(Clone, Debug)]
-pub(crate) struct Apps(BTreeMap<String, App>);
+pub struct Apps(BTreeMap<String, App>);
 
 impl Apps {
     /// Errors name the key, `apps.<name>.<key>`.
-    pub(crate) fn new(
+    pub fn new(
         settings: &BTreeMap<String, AppSettings>,
         breaker_wait: Duration,
     ) -> Result<(Apps, Vec<AppCredentials>), SettingsError> {
@@ -60,12 +60,12 @@ impl Apps {
         Ok((Apps(apps), credentials))
     }
 
-    pub(crate) fn get(&self, name: &str) -> Option<&App> {
+    pub fn get(&self, name: &str) -> Option<&App> {
         self.0.get(name)
     }
 
     /// The app of a row: the one it names, else another of the same corp. Apps can be renamed, rows stay.
-    pub(crate) fn of_row(&self, name: &str, corp: &CorpId, account: &AccountId) -> Option<&App> {
+    pub fn of_row(&self, name: &str, corp: &CorpId, account: &AccountId) -> Option<&App> {
         let fits = |app: &&App| app.corp == *corp && app.serves(account);
         self.0
             .get(name)
@@ -73,7 +73,7 @@ impl Apps {
             .or_else(|| self.0.values().find(fits))
     }
 
-    pub(crate) fn iter(&self) -> impl Iterator<Item = &App> {
+    pub fn iter(&self) -> impl Iterator<Item = &App> {
         self.0.values()
     }
 }
