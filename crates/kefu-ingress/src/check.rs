@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use kefu_process::{crash, http, telemetry, tls};
+use kefu_process::{http, telemetry, tls};
 use kefu_queue::{Queue, QueueSettings, Roles};
 use kefu_settings::{Problems, Settings, SettingsError};
 use kefu_wecom::AppSettings;
@@ -23,7 +23,6 @@ pub fn problems(settings: &Settings, roles: Roles) -> Vec<SettingsError> {
     let mut problems = Problems::of(settings);
     problems.note_all(settings.mistakes().iter().cloned());
     problems.note_all(telemetry::problems(settings));
-    problems.add(crash::check());
     if let Some(section) = problems.section::<IngressSettings>("ingress") {
         problems.note_all(section.problems());
         problems.add(CallbackPath::parse(&section.path));

@@ -7,10 +7,12 @@
 mod apps;
 mod callback;
 mod check;
+mod crash_points;
 mod elsewhere;
 mod health;
 mod job;
 mod lanes;
+mod measured;
 mod path;
 mod server;
 mod settings;
@@ -25,6 +27,8 @@ use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
 pub use check::{problems, warnings};
+pub use crash_points::CRASH_POINTS;
+pub use measured::METRICS;
 pub use server::Server;
 pub use settings::IngressSettings;
 

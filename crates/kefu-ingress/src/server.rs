@@ -6,13 +6,14 @@ use actix_web::web::{self, Data, ServiceConfig};
 use kefu_domain::counted;
 use kefu_process::health::Health;
 use kefu_process::http::{HttpLimits, KeepAlive, Paths, bind, serve};
-use kefu_process::{Ops, leave, ops, supervise};
+use kefu_process::{Ops, leave, metrics, ops, supervise};
 use kefu_queue::{Outlet, Queue, QueueError, QueueSettings, SpoolDriver};
 use kefu_settings::{Settings, SettingsError};
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 use tracing::info;
 
+use crate::METRICS;
 use crate::apps::Apps;
 use crate::callback::{receive, verify};
 use crate::check::own;
@@ -44,6 +45,7 @@ impl Server {
     /// Reads its sections, takes the ports and opens the disk spool. Errors name the key.
     pub async fn bind(settings: &Settings, queue: Queue) -> Result<Server, SettingsError> {
         let (section, path, apps, lanes) = read(settings)?;
+        metrics::describe(METRICS);
         let listener = bind(section.listen, "ingress.listen")?;
         let ops_listener = section
             .ops_listen

@@ -7,6 +7,7 @@ mod body;
 mod client;
 mod complaints;
 mod error;
+mod measured;
 mod prompt;
 mod question;
 mod refusal;
@@ -31,6 +32,7 @@ use question::{newest, shortened_to};
 use refusal::Class;
 
 pub use error::ModelError;
+pub use measured::METRICS;
 pub use question::{Line, Role, SystemRole, tokens};
 pub use refusal::Refusal;
 pub use settings::AiSettings;

@@ -7,6 +7,7 @@ use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle};
 mod names;
 mod requests;
 
+pub use names::{Described, METRICS};
 pub(crate) use requests::observe;
 
 /// Upper bounds in seconds, for everything that is measured in seconds: 0.5 ms to 2 minutes.
@@ -29,11 +30,20 @@ pub fn prometheus() -> &'static PrometheusHandle {
         let handle = recorder.handle();
         // Fails when a test has put in a recorder of its own; this one then renders nothing.
         if ::metrics::set_global_recorder(recorder).is_ok() {
-            names::describe();
+            names::describe(METRICS);
             ::metrics::gauge!("process_start_time_seconds").set(crate::clock::now_ms() as f64 / 1000.0);
         }
         handle
     })
+}
+
+/// Says what the metrics of a role mean.
+pub fn describe(metrics: &[&[Described]]) {
+    // What is said before there is a recorder is lost.
+    prometheus();
+    for metrics in metrics {
+        names::describe(metrics);
+    }
 }
 
 /// The text of `GET /metrics`.
@@ -65,13 +75,21 @@ mod tests {
     #[test]
     fn renders_buckets_for_durations_and_the_memory_of_the_process() {
         prometheus();
-        ::metrics::histogram!("kefu_job_duration_seconds", "kind" => "kf.sync").record(0.02);
+        describe(&[&[(
+            "test_duration_seconds",
+            ::metrics::Unit::Seconds,
+            "Time of a test",
+        )]]);
+        ::metrics::histogram!("test_duration_seconds", "kind" => "unit").record(0.02);
         let text = render();
         assert!(
-            text.contains(r#"kefu_job_duration_seconds_bucket{kind="kf.sync",le="0.025"} 1"#),
+            text.contains(r#"test_duration_seconds_bucket{kind="unit",le="0.025"} 1"#),
             "{text}"
         );
-        assert!(text.contains("# HELP kefu_job_duration_seconds "), "{text}");
+        assert!(
+            text.contains("# HELP test_duration_seconds Time of a test"),
+            "{text}"
+        );
         assert!(text.contains("process_start_time_seconds "), "{text}");
         assert!(resident_bytes().is_none_or(|bytes| bytes > 100_000), "{text}");
         upkeep();

@@ -19,6 +19,7 @@ mod copy;
 mod lock;
 
 mod embedded;
+mod measured;
 mod rabbit;
 mod spool;
 
@@ -27,6 +28,7 @@ pub use error::{PublishError, QueueError};
 pub use job::{BODY_BYTES_MAX, ENVELOPE_VERSION, InvalidEnvelope, Job};
 pub use ladder::{InvalidLadder, Ladder, Step};
 pub use lane::Lane;
+pub use measured::METRICS;
 pub use queue::{Consumer, Depths, Driver, Queue, QueueHealth, RetryDepth};
 pub use settings::{QueueSettings, Roles};
 pub use spool::{Kept, NotKept, Order, Outlet, SpoolDriver, SpoolHealth, SpoolState};

@@ -12,6 +12,7 @@ mod availability;
 mod error;
 mod keys;
 mod limit;
+mod measured;
 mod memory;
 mod redis_engine;
 mod scripts;
@@ -20,5 +21,6 @@ mod state;
 
 pub use error::StateError;
 pub use limit::{Call, PAUSE_MAX, Pause, Told};
+pub use measured::METRICS;
 pub use settings::StateSettings;
 pub use state::{Claim, State, StateHealth};

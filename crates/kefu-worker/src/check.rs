@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use kefu_domain::{TEXT_PART_BYTES_MAX, ThoughtMarks};
-use kefu_process::{crash, telemetry};
+use kefu_process::telemetry;
 use kefu_queue::{Lane, Roles};
 use kefu_settings::{Problems, Settings, SettingsError};
 use kefu_wecom::{AppSettings, Client, WecomSettings};
@@ -38,7 +38,6 @@ pub fn problems(settings: &Settings, roles: Roles) -> Vec<SettingsError> {
     let mut problems = Problems::of(settings);
     problems.note_all(settings.mistakes().iter().cloned());
     problems.note_all(telemetry::problems(settings));
-    problems.add(crash::check());
     if let Some(section) = problems.section::<WorkerSettings>("worker") {
         problems.note_all(slots(&section.slots));
         problems.add(rate_pause(settings));

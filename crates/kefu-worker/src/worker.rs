@@ -8,7 +8,7 @@ use anyhow::{Context as _, anyhow};
 use kefu_domain::counted;
 use kefu_process::health::{Component, ComponentHealth, Health};
 use kefu_process::http::{HttpLimits, bind, serve};
-use kefu_process::{Ops, leave, ops, supervise};
+use kefu_process::{Ops, leave, metrics as measured, ops, supervise};
 use kefu_queue::{Lane, Queue, Roles};
 use kefu_settings::{Settings, SettingsErrors};
 use kefu_store::StoreError;
@@ -18,6 +18,7 @@ use tokio::time::{Instant, MissedTickBehavior, interval, sleep, timeout};
 use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
 
+use crate::METRICS;
 use crate::accounts::Listed;
 use crate::connect::Parts;
 use crate::context::Context;
@@ -40,6 +41,7 @@ impl Worker {
     /// Reads the worker's sections and takes its port. Errors name the key.
     pub fn bind(settings: &Settings) -> anyhow::Result<Worker> {
         let (section, parts) = read(settings)?;
+        measured::describe(METRICS);
         let listener = bind(section.listen, "worker.listen")?;
         Ok(Worker {
             settings: section,

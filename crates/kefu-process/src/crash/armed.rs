@@ -1,22 +1,24 @@
 use std::sync::OnceLock;
 
-use super::VARIABLE;
 use super::plan::{Deed, Plan};
+use super::{Point, VARIABLE};
 use crate::stderr;
 use kefu_settings::SettingsError;
 
 /// Read once. Global, because a point must not change the signature of what it stands in.
 static PLAN: OnceLock<Result<Plan, SettingsError>> = OnceLock::new();
 
-/// Refuses a `KEFU_CRASH_AT` that cannot be followed. Called where a role starts.
-pub fn check() -> Result<(), SettingsError> {
+/// Refuses a `KEFU_CRASH_AT` that cannot be followed: `known` are the points of all roles of this executable.
+pub fn check(known: &[&[Point]]) -> Result<(), SettingsError> {
     match plan() {
-        Ok(_) => Ok(()),
+        Ok(plan) => plan
+            .check(known)
+            .map_err(|problem| SettingsError::new(VARIABLE, problem)),
         Err(error) => Err(error.clone()),
     }
 }
 
-/// Passes a point of [`POINTS`](super::POINTS); aborts or panics if it is this passage's turn.
+/// Passes a point of its role; aborts or panics if it is this passage's turn.
 pub fn crash_point(name: &'static str) {
     // A variable that does not read has been refused at the start.
     let Ok(plan) = plan() else { return };

@@ -1,6 +1,6 @@
 use std::path::Path;
 
-use kefu_process::stop_on_signal;
+use kefu_process::{crash, stop_on_signal};
 use kefu_settings::{Settings, SettingsErrors};
 use tracing::warn;
 
@@ -11,6 +11,7 @@ use crate::roles::BothRoles;
 
 pub(super) async fn run(config: Option<&Path>, roles: &[Role]) -> anyhow::Result<()> {
     let settings = Settings::load_to_check(config)?;
+    crash::check(&[kefu_ingress::CRASH_POINTS, kefu_worker::CRASH_POINTS])?;
     // What `kefu settings --check` finds, all of it, before anything is opened or said.
     SettingsErrors::check(problems(&settings, roles))?;
     let has = |role| roles.is_empty() || roles.contains(&role);

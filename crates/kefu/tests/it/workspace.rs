@@ -12,6 +12,7 @@ mod manifests;
 mod metadata;
 mod metrics;
 mod packages;
+mod platform;
 
 use std::fs;
 use std::path::Path;

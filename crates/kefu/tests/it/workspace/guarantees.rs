@@ -1,15 +1,15 @@
 //! Numbers in docs/guarantees.md are those of the code and of the reference.
 
-use kefu_process::crash::POINTS;
 use kefu_settings::{Settings, Shown};
 
 use super::check;
+use super::crash_points::points;
 
 const DOCUMENT: &str = include_str!("../../../../../docs/guarantees.md");
 
 #[test]
 fn the_number_of_crash_points_is_the_one_that_is_promised() {
-    let expected = format!("at {} named crash points", POINTS.len());
+    let expected = format!("at {} named crash points", points().len());
     assert!(DOCUMENT.contains(&expected), "docs/guarantees.md: {expected}");
 }
 
