@@ -8,6 +8,7 @@ pub mod causes;
 pub mod clock;
 pub mod color;
 pub mod crash;
+mod every;
 pub mod exit;
 pub mod health;
 pub mod http;
@@ -25,6 +26,7 @@ pub const VERSION: &str = env!("CARGO_PKG_VERSION");
 
 pub use breaker::{Breaker, BreakerState};
 pub use causes::chain;
+pub use every::every;
 pub use exit::{ExitError, run_process};
 pub use health::{Component, ComponentHealth, Health, Status};
 pub use ops::Ops;

@@ -1,12 +1,22 @@
 //! Which accounts there are: WeCom's list beside what callbacks tell, so that none stays unknown.
 
+use std::sync::Arc;
+use std::time::Duration;
+
 use kefu_domain::AccountId;
 use kefu_store::StoreError;
+use tokio::time::sleep;
+use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
 
 use crate::context::Context;
 use kefu_outbound::App;
 use kefu_outbound::{Api, Wait};
+
+/// WeCom's list of accounts is asked again after this.
+const LIST_EVERY: Duration = Duration::from_secs(24 * 3600);
+/// Sooner when it could not be had.
+const LIST_RETRY: Duration = Duration::from_secs(10 * 60);
 
 /// What became of the question for the list.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -55,4 +65,29 @@ pub(crate) async fn refresh(context: &Context, app: &App) -> Result<Listed, Stor
         }
     }
     Ok(Listed::All)
+}
+
+/// Asks for the list of every app, again and again.
+pub(crate) async fn keep_listed(context: Arc<Context>, stop: CancellationToken) -> anyhow::Result<()> {
+    let listing = async {
+        loop {
+            let mut wait = LIST_EVERY;
+            for app in context.outbound.apps().iter() {
+                match refresh(&context, app).await {
+                    Ok(Listed::All) => (),
+                    Ok(Listed::Nothing | Listed::Waits(_)) => wait = LIST_RETRY,
+                    Err(error) => {
+                        warn!("accounts not noted: {error}");
+                        wait = LIST_RETRY;
+                    }
+                }
+            }
+            sleep(wait).await;
+        }
+    };
+    tokio::select! {
+        biased;
+        () = stop.cancelled() => Ok(()),
+        () = listing => Ok(()),
+    }
 }

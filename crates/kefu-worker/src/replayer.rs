@@ -3,16 +3,16 @@
 //! The mark in the database is the truth: it outlives the command that set it, a broker that is away and a worker
 //! that dies between publish and note. What is published twice then is the same job, which has its effects once.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use kefu_jobs::PUBLISH_WITHIN;
 use kefu_process::crash::crash_point;
-use kefu_process::{Seldom, clock};
+use kefu_process::{Seldom, clock, every};
 use kefu_queue::{Job, PublishError};
 use kefu_store::{DeadLetterRow, StoreError};
 use metrics::counter;
 use thiserror::Error;
-use tokio::time::{MissedTickBehavior, interval};
 use tokio_util::sync::CancellationToken;
 use tracing::{error, info, warn};
 
@@ -29,37 +29,28 @@ const LEASE: Duration = Duration::from_secs(60);
 /// Between two lines about what fails at every tick.
 const TOLD_EVERY: Duration = Duration::from_secs(60);
 
-pub(crate) async fn run(context: &Context, stop: CancellationToken) -> anyhow::Result<()> {
-    let mut ticks = interval(TICK);
-    ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+/// What is taken at the stop and not published is taken again after its lease.
+pub(crate) async fn run(context: Arc<Context>, stop: CancellationToken) -> anyhow::Result<()> {
+    let context = context.as_ref();
     let failures = Seldom::every(TOLD_EVERY);
-    loop {
-        tokio::select! {
-            biased;
-            () = stop.cancelled() => return Ok(()),
-            _ = ticks.tick() => (),
-        }
+    every(TICK, &stop, || async {
         if !context.gate.is_open() {
-            continue;
+            return;
         }
-        tokio::select! {
-            biased;
-            // What was taken and not published is taken again after its lease.
-            () = stop.cancelled() => return Ok(()),
-            outcome = replay_all(context) => match outcome {
-                Ok(()) => (),
-                Err(ReplayError::Store(error)) if is_away(&error) => context.gate.doubt(&error),
-                Err(error) => {
-                    if let Some(more) = failures.line(clock::now_ms()) {
-                        warn!(
-                            error = &error as &dyn std::error::Error,
-                            more, "dead letters not published again, they are tried again: {error}"
-                        );
-                    }
+        match replay_all(context).await {
+            Ok(()) => (),
+            Err(ReplayError::Store(error)) if is_away(&error) => context.gate.doubt(&error),
+            Err(error) => {
+                if let Some(more) = failures.line(clock::now_ms()) {
+                    warn!(
+                        error = &error as &dyn std::error::Error,
+                        more, "dead letters not published again, they are tried again: {error}"
+                    );
                 }
-            },
+            }
         }
-    }
+    })
+    .await
 }
 
 #[derive(Debug, Error)]

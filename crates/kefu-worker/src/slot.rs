@@ -6,11 +6,12 @@ use std::time::Duration;
 
 use anyhow::anyhow;
 use futures::FutureExt;
-use kefu_domain::Millis;
+use kefu_domain::{Millis, counted};
 use kefu_process::crash::crash_point;
-use kefu_process::{clock, trace};
+use kefu_process::{clock, leave, trace};
 use kefu_queue::{Consumer, Delivery, InvalidEnvelope, Job, Lane, Settled, Verdict};
 use metrics::{counter, histogram};
+use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep, timeout};
 use tokio_util::sync::CancellationToken;
 use tracing::{Instrument, error, field, info_span, warn};
@@ -57,6 +58,22 @@ pub(crate) async fn run(context: Arc<Context>, lane: Lane, stop: CancellationTok
         // None only after the stop.
         let Some(delivery) = delivery else { return Ok(()) };
         execute(&context, lane, delivery, pass).await;
+    }
+}
+
+/// Waits for jobs in flight; what is dropped goes back to its lane, with its attempt unspent.
+pub(crate) async fn drain(mut slots: JoinSet<anyhow::Result<()>>, limit: Duration) {
+    let ended = timeout(limit, async { while slots.join_next().await.is_some() {} }).await;
+    if ended.is_err() {
+        let dropped = counted(slots.len(), "job");
+        warn!(
+            slots = slots.len(),
+            "dropping {dropped} that did not end in time, to go back to the lanes"
+        );
+        leave(format!(
+            "{dropped} without an end, back in the lanes with no attempt spent"
+        ));
+        slots.shutdown().await;
     }
 }
 

@@ -2,15 +2,15 @@
 //!
 //! Lost copies, dead holders, wiped queues and pauses all end here. One process sweeps at a time.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use kefu_domain::counted;
 use kefu_jobs::{PUBLISH_WITHIN, SayWelcome};
 use kefu_process::crash::crash_point;
-use kefu_process::{Seldom, clock};
+use kefu_process::{Seldom, clock, every};
 use kefu_store::Due;
 use metrics::counter;
-use tokio::time::{MissedTickBehavior, interval};
 use tokio_util::sync::CancellationToken;
 use tracing::{debug, info, warn};
 
@@ -33,28 +33,19 @@ struct Failures {
     polls: Seldom,
 }
 
-pub(crate) async fn run(context: &Context, stop: CancellationToken) -> anyhow::Result<()> {
-    let mut ticks = interval(TICK);
-    ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+/// What is taken at the stop and not published costs its rows one backoff.
+pub(crate) async fn run(context: Arc<Context>, stop: CancellationToken) -> anyhow::Result<()> {
+    let context = context.as_ref();
     let failures = Failures {
         sweeps: Seldom::every(TOLD_EVERY),
         polls: Seldom::every(TOLD_EVERY),
     };
-    loop {
-        tokio::select! {
-            biased;
-            () = stop.cancelled() => return Ok(()),
-            _ = ticks.tick() => (),
-        }
+    every(TICK, &stop, || async {
         if context.gate.is_open() && takes_jobs(context) {
-            tokio::select! {
-                biased;
-                // What was taken and not published costs its rows one backoff.
-                () = stop.cancelled() => return Ok(()),
-                () = sweep(context, &failures) => (),
-            }
+            sweep(context, &failures).await;
         }
-    }
+    })
+    .await
 }
 
 /// While the broker takes nothing, what is due stays due: taken and not published, it would wait longer each time.
