@@ -2,6 +2,7 @@
 
 mod bench;
 mod conformance;
+mod contention;
 mod damaged;
 mod embedded;
 mod outlet;

@@ -3,6 +3,7 @@
 mod away;
 mod conformance;
 mod keys;
+mod limits;
 mod refusals;
 mod said;
 mod support;

@@ -19,6 +19,7 @@ mod limits;
 mod model;
 mod pages;
 mod people;
+mod pool;
 mod private_files;
 mod prompts;
 mod readiness;

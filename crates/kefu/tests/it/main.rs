@@ -19,6 +19,7 @@ mod in_the_clear;
 mod json_fields;
 mod lists;
 mod mistakes;
+mod mixtures;
 mod odd_letters;
 mod official;
 mod private_files;

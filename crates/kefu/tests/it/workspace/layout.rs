@@ -7,7 +7,7 @@ use super::metadata::metadata;
 use super::{check, names, read};
 
 /// A file is one noun, one endpoint or one job.
-const FILE_LINES_MAX: usize = 500;
+const FILE_LINES_MAX: usize = 400;
 
 /// A `main` only wires.
 const MAIN_LINES_MAX: usize = 29;
