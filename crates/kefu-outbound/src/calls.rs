@@ -3,7 +3,9 @@
 use std::time::Duration;
 
 use backon::{BackoffBuilder, ExponentialBuilder};
+use kefu_domain::{AccountId, CustomerId};
 use kefu_wecom::ApiError;
+use kefu_wecom::client::StateNow;
 use tokio::time::sleep;
 
 use crate::{Api, App, Outbound, Wait, is_brief};
@@ -21,6 +23,18 @@ pub fn waits() -> ExponentialBuilder {
 }
 
 impl Outbound {
+    /// Where WeCom says that a conversation is.
+    pub async fn service_state(
+        &self,
+        app: &App,
+        account: &AccountId,
+        customer: &CustomerId,
+    ) -> Result<Result<StateNow, ApiError>, Wait> {
+        let (account, customer) = (account.as_str(), customer.as_str());
+        let read = || self.wecom().service_state(&app.name, account, customer);
+        self.call(app, Api::ServiceState, read).await
+    }
+
     /// Calls `api` unless it is limited or WeCom is away, and repeats it while WeCom is busy. For calls without an
     /// effect.
     pub async fn call<T, F>(

@@ -4,14 +4,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use kefu_domain::AccountId;
+use kefu_outbound::{Api, App, Wait};
 use kefu_store::StoreError;
 use tokio::time::sleep;
 use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
 
 use crate::context::Context;
-use kefu_outbound::App;
-use kefu_outbound::{Api, Wait};
 
 /// WeCom's list of accounts is asked again after this.
 const LIST_EVERY: Duration = Duration::from_secs(24 * 3600);

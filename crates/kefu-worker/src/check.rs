@@ -6,6 +6,8 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use kefu_domain::{TEXT_PART_BYTES_MAX, ThoughtMarks};
+use kefu_model::{AiSettings, Model};
+use kefu_outbound::Apps;
 use kefu_process::telemetry;
 use kefu_queue::{Lane, Roles};
 use kefu_settings::{Problems, Settings, SettingsError};
@@ -15,8 +17,6 @@ use secrecy::ExposeSecret;
 use crate::replies::{Replies, one_part};
 use crate::row::model_timeout_max;
 use crate::{ConversationSettings, ReplySettings, Slots, WorkerSettings};
-use kefu_model::{AiSettings, Model};
-use kefu_outbound::Apps;
 
 /// Longest `worker.rate_pause`.
 const RATE_PAUSE_MAX: Duration = kefu_state::PAUSE_MAX;

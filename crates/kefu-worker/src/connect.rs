@@ -7,6 +7,8 @@ use std::time::Duration;
 
 use backon::{BackoffBuilder, ExponentialBuilder};
 use kefu_domain::ThoughtMarks;
+use kefu_model::{AiSettings, Model};
+use kefu_outbound::{Apps, Outbound, RateRule, StateTokens};
 use kefu_queue::{Queue, QueueSettings};
 use kefu_settings::{Settings, SettingsError, Unusable, absolute, tighten};
 use kefu_state::{State, StateSettings};
@@ -23,8 +25,6 @@ use crate::replies::Replies;
 use crate::row::job_limit;
 use crate::turns::Turns;
 use crate::{ConversationSettings, WorkerSettings};
-use kefu_model::{AiSettings, Model};
-use kefu_outbound::{Apps, Outbound, RateRule, StateTokens};
 
 const RETRY_FIRST: Duration = Duration::from_millis(200);
 const RETRY_LAST: Duration = Duration::from_secs(10);

@@ -1,6 +1,7 @@
 use std::time::Duration;
 
 use kefu_domain::ThoughtMarks;
+use kefu_model::Model;
 use kefu_outbound::Outbound;
 use kefu_queue::Queue;
 use kefu_state::State;
@@ -11,7 +12,6 @@ use crate::gate::Gate;
 use crate::page_size::PageSizes;
 use crate::replies::Replies;
 use crate::turns::Turns;
-use kefu_model::Model;
 
 /// What every job needs; one per process.
 pub(crate) struct Context {

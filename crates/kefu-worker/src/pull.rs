@@ -6,6 +6,7 @@ use std::time::Duration;
 use anyhow::anyhow;
 use kefu_domain::{ConversationKey, Millis, counted};
 use kefu_jobs::{PUBLISH_WITHIN, SayWelcome};
+use kefu_outbound::{Api, App};
 use kefu_process::clock;
 use kefu_process::crash::crash_point;
 use kefu_store::{AccountLease, Page, PageOutcome, Released};
@@ -23,8 +24,6 @@ use crate::jobs::fresh;
 use crate::lease::LEASE;
 use crate::outcome::Fault;
 use crate::translate::page_message;
-use kefu_outbound::Api;
-use kefu_outbound::App;
 
 /// A run ends after this many pages or this long, and a successor goes on.
 const PAGES_MAX: u32 = 50;

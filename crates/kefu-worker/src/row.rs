@@ -5,11 +5,11 @@ use std::time::Duration;
 
 use anyhow::anyhow;
 use futures::FutureExt;
+use kefu_model::PLACE_WAIT_MAX;
 use kefu_queue::{Ladder, Verdict};
 use tokio::time::timeout;
 
 use crate::outcome::Fault;
-use kefu_model::PLACE_WAIT_MAX;
 
 /// No job runs longer, unless a model may take its time.
 const HARD_LIMIT: Duration = Duration::from_secs(120);

@@ -4,6 +4,8 @@ use std::error::Error;
 use std::time::Duration;
 
 use kefu_domain::Millis;
+use kefu_model::{AiSettings, Line, Model, Role};
+use kefu_outbound::Apps;
 use kefu_process::{chain, clock};
 use kefu_settings::{Settings, SettingsError};
 use kefu_state::{State, StateSettings};
@@ -13,8 +15,6 @@ use secrecy::ExposeSecret;
 use tokio::time::timeout;
 
 use crate::check::{breaker_wait, own, tls};
-use kefu_model::{AiSettings, Line, Model, Role};
-use kefu_outbound::Apps;
 
 /// Longest time for one service; a model has its own.
 const SERVICE_MAX: Duration = Duration::from_secs(15);

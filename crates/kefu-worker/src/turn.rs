@@ -11,6 +11,7 @@ use std::time::Duration;
 
 use futures::FutureExt;
 use kefu_domain::{CancelReason, Handled, MessageId, Millis, Step};
+use kefu_outbound::App;
 use kefu_process::clock;
 use kefu_process::crash::crash_point;
 use kefu_store::{Owed, Part, PartOutcome, Released, Settled, Turn};
@@ -21,7 +22,6 @@ use crate::context::Context;
 use crate::jobs::turn_limits;
 use crate::lease::LEASE;
 use crate::outcome::Fault;
-use kefu_outbound::App;
 
 use send::{Sent, send};
 use session::MaySend;

@@ -342,7 +342,7 @@ pub(crate) fn proxy(address: &str) -> Result<Proxy, SettingsError> {
     }
 }
 
-/// The causes in one line; the outermost one only names the address and is left out.
+/// An error with its causes in one line, without the address.
 fn chain(error: reqwest::Error) -> String {
     let error = error.without_url();
     let mut text = error.to_string();

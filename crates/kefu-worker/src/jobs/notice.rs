@@ -2,6 +2,7 @@
 //! while nobody has come (doc 96428).
 
 use kefu_jobs::{JobKind, PUBLISH_WITHIN, SayNotice};
+use kefu_outbound::{App, is_gone};
 use kefu_process::crash::crash_point;
 use kefu_queue::{Job, Verdict};
 use kefu_store::{Notice, NoticeOutcome};
@@ -14,8 +15,6 @@ use super::fresh;
 use super::on_event::{self, OnEvent, Said};
 use crate::context::Context;
 use crate::outcome::JobError;
-use kefu_outbound::App;
-use kefu_outbound::{Api, is_gone};
 
 /// Publishes the job of a notice that is due; should that fail, its row wakes.
 pub(crate) async fn hurry(context: &Context, app: &str, id: String) {
@@ -73,15 +72,9 @@ enum Place {
 
 /// `None`: it cannot be asked now.
 async fn place(context: &Context, app: &App, notice: &Notice) -> Option<Place> {
-    let (account, customer) = (notice.account.as_str(), notice.customer.as_str());
-    let answer = context
-        .outbound
-        .call(app, Api::ServiceState, || {
-            context
-                .outbound
-                .wecom()
-                .service_state(&app.name, account, customer)
-        })
+    let outbound = &context.outbound;
+    let answer = outbound
+        .service_state(app, &notice.account, &notice.customer)
         .await;
     match answer {
         Ok(Ok(StateNow {

@@ -1,11 +1,11 @@
 //! Saying one text on a code that WeCom gave with an event or a move: good once, so it is tried once (doc 95122).
 
+use kefu_outbound::App;
 use kefu_wecom::{ErrorClass, OutboundBody};
 use secrecy::{ExposeSecret, SecretString};
 use tracing::warn;
 
 use crate::context::Context;
-use kefu_outbound::App;
 
 /// One text and the code it is said on.
 pub(super) struct OnEvent<'a> {

@@ -6,6 +6,7 @@
 use anyhow::anyhow;
 use kefu_domain::{AccountId, CorpId, Millis};
 use kefu_jobs::{JobKind, PUBLISH_WITHIN, SyncAccount, stand_in};
+use kefu_outbound::{AWAY, App};
 use kefu_process::crash::crash_point;
 use kefu_queue::{Job, Lane, PublishError, Verdict};
 use kefu_store::{AccountLease, AccountRow, AcquireAccount, AcquiredAccount};
@@ -20,7 +21,6 @@ use crate::letter::OUT_OF_ATTEMPTS;
 use crate::outcome::{Fault, JobError};
 use crate::pull::{Pulled, pull};
 use crate::row::{after_failure, contained};
-use kefu_outbound::{AWAY, App};
 
 pub(super) async fn run(context: &Context, job: &Job, redelivered: bool) -> Result<Verdict, JobError> {
     let asked = SyncAccount::read(job)?;

@@ -3,6 +3,7 @@
 use anyhow::anyhow;
 use kefu_domain::{Handled, counted};
 use kefu_jobs::{DrainConversation, JobKind};
+use kefu_model::PROMPT_LINES_MAX;
 use kefu_queue::{Job, Verdict};
 use kefu_store::{AcquiredConversation, ConversationLease, Turn, TurnLimits, Whose};
 use tracing::{Span, debug, error, field, warn};
@@ -13,7 +14,6 @@ use crate::letter::{OUT_OF_ATTEMPTS, Story};
 use crate::outcome::{Fault, JobError};
 use crate::row::{after_failure, contained};
 use crate::turn::drain;
-use kefu_model::PROMPT_LINES_MAX;
 
 /// Messages that one reply answers; further ones get the next round. No more than the model is shown at a time, or
 /// some would count as answered which it never saw.

@@ -3,6 +3,8 @@
 use std::time::Duration;
 
 use kefu_domain::{Handled, PartStatus, Purpose, Source, plain_text, plan_text};
+use kefu_model::Model;
+use kefu_outbound::{Api, App};
 use kefu_process::crash::crash_point;
 use kefu_store::{Decision, NewPart, Turn};
 use metrics::{counter, histogram};
@@ -14,9 +16,6 @@ use super::session::{self, MaySend};
 use super::{Left, count, handle_owed, left, now, owed_ids, prompt, said, send_all};
 use crate::context::Context;
 use crate::outcome::Fault;
-use kefu_model::Model;
-use kefu_outbound::Api;
-use kefu_outbound::App;
 
 /// After a question that took longer the session state is read again: a person may have taken over.
 const STATE_AGE_MAX: Duration = Duration::from_secs(1);

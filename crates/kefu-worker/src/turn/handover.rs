@@ -5,6 +5,7 @@
 use std::time::Duration;
 
 use kefu_domain::{Handled, SessionState};
+use kefu_outbound::{Api, App};
 use kefu_process::crash::crash_point;
 use kefu_store::{Handover, OwedMessage, PoolCode, Turn};
 use kefu_wecom::ErrorClass;
@@ -19,8 +20,6 @@ use crate::context::Context;
 use crate::jobs::hurry_notice;
 use crate::outcome::Fault;
 use crate::replies::OffDuty;
-use kefu_outbound::Api;
-use kefu_outbound::App;
 
 /// How often a turn fails for the call that moves the session before the customer is answered without a person: about
 /// three minutes of the usual steps. An open breaker is waited for and does not count.

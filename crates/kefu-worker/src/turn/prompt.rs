@@ -1,13 +1,13 @@
 //! What a model is shown of a conversation, and what becomes of messages that its server refuses.
 
 use kefu_domain::MessageId;
+use kefu_model::{Line, Model, ModelError, Role, Unfit, tokens};
 use kefu_store::{HistoryLine, OwedMessage, Speaker, Turn};
 
 use super::{now, owed_ids, still_ours};
 use crate::context::Context;
 use crate::outcome::Fault;
 use crate::translate::placeholder;
-use kefu_model::{Line, Model, ModelError, Role, Unfit, tokens};
 
 /// Takes no more messages together than the model is shown: what is answered is what was read.
 pub(super) fn fit(turn: &mut Turn, tokens_max: usize) {

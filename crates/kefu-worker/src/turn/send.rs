@@ -2,6 +2,7 @@
 
 use backon::BackoffBuilder;
 use kefu_domain::{CallEnd, Handled, PartNote, PartStatus};
+use kefu_outbound::{Api, App, is_brief, is_spent, waits};
 use kefu_process::crash::crash_point;
 use kefu_store::{ConversationLease, Part, PartOutcome, Settled};
 use kefu_wecom::client::SendMessage;
@@ -13,10 +14,6 @@ use super::session::{self, MaySend};
 use super::still_ours;
 use crate::context::Context;
 use crate::outcome::Fault;
-use kefu_outbound::Api;
-use kefu_outbound::App;
-use kefu_outbound::waits;
-use kefu_outbound::{is_brief, is_spent};
 
 /// What follows a part that was settled.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

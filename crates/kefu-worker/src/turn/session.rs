@@ -1,6 +1,7 @@
 //! Who may speak: WeCom's session state, read again before every reply. Fails closed.
 
 use kefu_domain::{CancelReason, ConversationKey, Handled, SessionState, Silence};
+use kefu_outbound::{App, is_gone};
 use kefu_wecom::ApiError;
 use kefu_wecom::client::{ServiceState, StateNow};
 use tracing::{error, info};
@@ -8,8 +9,6 @@ use tracing::{error, info};
 use super::now;
 use crate::context::Context;
 use crate::outcome::Fault;
-use kefu_outbound::App;
-use kefu_outbound::{Api, is_gone};
 
 /// Whether we may speak, and what becomes of what is owed if not.
 pub(super) enum MaySend {
@@ -19,17 +18,8 @@ pub(super) enum MaySend {
 
 /// Reads the state from WeCom and notes it on the row.
 pub(super) async fn check(context: &Context, app: &App, key: &ConversationKey) -> Result<MaySend, Fault> {
-    let account = key.account.as_str();
-    let customer = key.customer.as_str();
-    let answer = context
-        .outbound
-        .call(app, Api::ServiceState, || {
-            context
-                .outbound
-                .wecom()
-                .service_state(&app.name, account, customer)
-        })
-        .await?;
+    let outbound = &context.outbound;
+    let answer = outbound.service_state(app, &key.account, &key.customer).await?;
     match answer {
         Ok(StateNow { state, .. }) => {
             let state = ours(state).ok_or_else(|| {
